@@ -1,0 +1,117 @@
+package bench
+
+import (
+	"fmt"
+
+	"github.com/sigattn/sigattn"
+)
+
+// Pass is what one measurement times.
+type Pass string
+
+// Passes.
+const (
+	Forward               Pass = "fwd"
+	Backward              Pass = "bwd"
+	BackwardDeterministic Pass = "bwd-det" // equal inputs give equal bits
+)
+
+// Passes lists every Pass, in the order of a report.
+func Passes() []Pass { return []Pass{Forward, Backward, BackwardDeterministic} }
+
+// Shape is one attention problem with as many queries as keys, and the pass that is timed on it.
+type Shape struct {
+	Pass    Pass
+	DType   sigattn.DType
+	Mask    sigattn.Mask
+	Batch   int
+	HeadsQ  int
+	HeadsKV int
+	SeqLen  int
+	HeadDim int
+}
+
+// backwardShare is the work of a backward pass over that of a forward pass: five products where the forward has two.
+const backwardShare = 2.5
+
+// FLOPs counts the floating-point operations of one run by the field's convention: 4·B·H·T²·d for the forward, 2.5
+// times that for the backward, and half where the mask is causal.
+func (s Shape) FLOPs() float64 {
+	flops := 4 * float64(s.Batch) * float64(s.HeadsQ) * float64(s.SeqLen) * float64(s.SeqLen) * float64(s.HeadDim)
+	if s.Mask == sigattn.Causal {
+		flops /= 2
+	}
+	if s.Pass != Forward {
+		flops *= backwardShare
+	}
+	return flops
+}
+
+// Bytes counts what one run must at least read and write: Q, K, V and O once, and for the backward Q, K, V, dO, dQ, dK
+// and dV once.
+func (s Shape) Bytes() float64 {
+	const elementBytes = 2
+	q, kv := float64(s.queryElements()), float64(s.keyElements())
+	if s.Pass == Forward {
+		return elementBytes * (2*q + 2*kv)
+	}
+	return elementBytes * (3*q + 4*kv)
+}
+
+func (s Shape) queryElements() int { return s.Batch * s.SeqLen * s.HeadsQ * s.HeadDim }
+
+func (s Shape) keyElements() int { return s.Batch * s.SeqLen * s.HeadsKV * s.HeadDim }
+
+// String is the shape's name in reports: its parts as Go sub-benchmarks write them.
+func (s Shape) String() string {
+	return fmt.Sprintf("pass=%s/dtype=%v/mask=%v/d=%d/t=%d/b=%d/h=%d/hkv=%d",
+		s.Pass, s.DType, s.Mask, s.HeadDim, s.SeqLen, s.Batch, s.HeadsQ, s.HeadsKV)
+}
+
+// Request is a set of shapes: every combination of its lists.
+type Request struct {
+	Passes   []Pass
+	DTypes   []sigattn.DType
+	Masks    []sigattn.Mask
+	HeadDims []int
+	SeqLens  []int
+	Tokens   int // Batch·SeqLen of each shape, rounded down to whole sequences, at least one
+	Width    int // HeadsQ·HeadDim of each shape, rounded down to whole heads, at least one group
+	Group    int // query heads per KV head
+}
+
+// DefaultRequest is the comparison that the project's speed figures are made of.
+func DefaultRequest() Request {
+	return Request{
+		Passes:   []Pass{Forward, Backward},
+		DTypes:   []sigattn.DType{sigattn.BF16},
+		Masks:    []sigattn.Mask{sigattn.Full, sigattn.Causal},
+		HeadDims: []int{64, 128},
+		SeqLens:  []int{2048, 4096, 8192, 16384},
+		Tokens:   16384,
+		Width:    2048,
+		Group:    1,
+	}
+}
+
+// Shapes expands the request, sequence length varying fastest.
+func (r Request) Shapes() []Shape {
+	var shapes []Shape
+	for _, pass := range r.Passes {
+		for _, dtype := range r.DTypes {
+			for _, headDim := range r.HeadDims {
+				for _, mask := range r.Masks {
+					for _, seqLen := range r.SeqLens {
+						groups := max(1, r.Width/(headDim*r.Group))
+						shapes = append(shapes, Shape{
+							Pass: pass, DType: dtype, Mask: mask,
+							Batch: max(1, r.Tokens/seqLen), SeqLen: seqLen,
+							HeadsQ: groups * r.Group, HeadsKV: groups, HeadDim: headDim,
+						})
+					}
+				}
+			}
+		}
+	}
+	return shapes
+}

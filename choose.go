@@ -1,0 +1,163 @@
+package sigattn
+
+import (
+	"fmt"
+
+	"github.com/sigattn/sigattn/internal/driver"
+)
+
+// chip is what the choice of an image depends on.
+type chip struct {
+	arch        Arch
+	sharedBytes int // per block, the most that a kernel may ask for
+}
+
+// currentChip describes the device of the calling thread's context.
+func currentChip() (chip, error) {
+	d, err := driver.CurrentDevice()
+	if err != nil {
+		return chip{}, err
+	}
+	capability, err := d.Capability()
+	if err != nil {
+		return chip{}, err
+	}
+	shared, err := d.Attribute(driver.SharedBytesPerBlockOptIn)
+	if err != nil {
+		return chip{}, err
+	}
+	return chip{Arch(capability), shared}, nil
+}
+
+// choice is the image that one pass runs.
+type choice struct {
+	KernelInfo
+	ptx bool
+}
+
+// Suffixes of the archive's entries.
+const (
+	cubinSuffix = ".cubin"
+	ptxSuffix   = ".ptx"
+)
+
+// choose picks an image for each pass that the chip can run; has tells which entries the archive holds. The finish kernel
+// reads the fused kernel's workspace, so their TileM agree.
+func choose(p *Package, on chip, has func(entry string) bool) ([]choice, error) {
+	var choices []choice
+	fusedTileM := 0
+	for _, pass := range [...]Pass{Forward, BackwardFused, BackwardDKV, BackwardDQ, BackwardFinish} {
+		best := choice{}
+		for _, info := range p.Kernels {
+			if info.Pass != pass || info.SharedBytes > on.sharedBytes {
+				continue
+			}
+			if pass == BackwardFinish && fusedTileM != 0 && info.TileM != fusedTileM {
+				continue
+			}
+			for _, ptx := range [...]bool{false, true} {
+				c := choice{info, ptx}
+				if c.runs(on.arch) && has(c.entry()) && c.better(best) {
+					best = c
+				}
+			}
+		}
+		if best.Pass == 0 {
+			continue
+		}
+		if pass == BackwardFused {
+			fusedTileM = best.TileM
+		}
+		choices = append(choices, best)
+	}
+	if len(choices) == 0 {
+		return nil, &ArchError{Package: p.Name, Device: on.arch, SharedBytes: on.sharedBytes, Images: listImages(p, has)}
+	}
+	return choices, nil
+}
+
+// entry is the image's name in the archive.
+func (c choice) entry() string {
+	if c.ptx {
+		return c.Name + ptxSuffix
+	}
+	return c.Name + cubinSuffix
+}
+
+// runs reports whether code for c.Arch runs on an architecture: a cubin on its major version from its minor on, PTX on
+// everything from it on.
+func (c choice) runs(on Arch) bool {
+	return c.Arch <= on && (c.ptx || c.Arch.Major() == on.Major())
+}
+
+// better reports whether c is to be preferred to another image that runs too. A cubin precedes PTX, and of each the
+// highest architecture wins; but PTX of one major version differs by the shared memory that the plan was made for, and
+// what serves a later major version best is the plan that uses most.
+func (c choice) better(than choice) bool {
+	switch {
+	case than.Pass == 0:
+		return true
+	case c.ptx != than.ptx:
+		return than.ptx
+	case c.ptx && c.Arch.Major() == than.Arch.Major() && c.SharedBytes != than.SharedBytes:
+		return c.SharedBytes > than.SharedBytes
+	}
+	return c.Arch > than.Arch
+}
+
+// listImages describes what a package holds, for an error.
+func listImages(p *Package, has func(entry string) bool) []string {
+	var list []string
+	for _, info := range p.Kernels {
+		for _, ptx := range [...]bool{false, true} {
+			if c := (choice{info, ptx}); has(c.entry()) {
+				kind := "cubin"
+				if ptx {
+					kind = "PTX"
+				}
+				list = append(list, fmt.Sprintf("%v %v %s (%d bytes of shared memory)", info.Pass, info.Arch, kind, info.SharedBytes))
+			}
+		}
+	}
+	if list == nil {
+		return []string{"none"}
+	}
+	return list
+}
+
+// load brings the image onto the device of the current context, ready to launch without any further work.
+func (c choice) load(files *archive) (*image, error) {
+	data, err := files.image(c.entry())
+	if err != nil {
+		return nil, err
+	}
+	i := &image{KernelInfo: c.KernelInfo, ptx: c.ptx}
+	if c.ptx {
+		i.module, err = driver.LoadPTX(data)
+	} else {
+		i.module, err = driver.LoadModule(data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sigattn: loading %s: %w", c.entry(), err)
+	}
+	if err := i.prepare(); err != nil {
+		_ = i.module.Unload() // the first error tells more
+		return nil, fmt.Errorf("sigattn: loading %s: %w", c.entry(), err)
+	}
+	return i, nil
+}
+
+// prepare finds the kernel, allows its shared memory and reads its attributes, which ends the driver's lazy loading.
+func (i *image) prepare() (err error) {
+	if i.function, err = i.module.Function(i.Name); err != nil {
+		return err
+	}
+	if err := i.function.SetAttribute(driver.FuncMaxSharedBytes, i.SharedBytes); err != nil {
+		return err
+	}
+	if i.registers, err = i.function.Attribute(driver.FuncRegisters); err != nil {
+		return err
+	}
+	i.localBytes, err = i.function.Attribute(driver.FuncLocalBytes)
+	return err
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/sigattn/sigattn"
+	"github.com/sigattn/sigattn/bench"
+	"github.com/sigattn/sigattn/gen"
+)
+
+// benchOptions are the flags of bench.
+type benchOptions struct {
+	request  bench.Request
+	tree     string
+	sigmoid  string
+	schedule bench.Schedule
+	baseline string
+	backends []string
+	format   string
+}
+
+// Bounds of shapes and schedules, generous ones.
+const (
+	maxSeqLen = 1 << 24
+	maxWidth  = 1 << 16
+	maxRuns   = 1 << 16
+)
+
+func (c *cli) benchCommand() *cobra.Command {
+	o := benchOptions{
+		request: bench.DefaultRequest(), schedule: bench.DefaultSchedule(),
+		tree: defaultOut, sigmoid: sigattn.Accurate.String(), backends: []string{"flash"}, format: "table",
+	}
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Time the generated kernels on a GPU, in turn with other implementations",
+		Long: `Time the generated kernels on a GPU, in turn with other implementations.
+
+Each shape holds tokens/seq-len sequences of width/head-dim heads. Inputs are independent N(0,1) values, made on the
+host from a fixed seed and rounded to the dtype; the bias is the default, -ln(seq-len). A round gives every
+implementation one turn of back-to-back runs between CUDA events; figures are medians over rounds, ratios medians of
+the rounds' own ratios. TFLOP/s count 4·B·H·T²·d for fwd, half if causal, and 2.5 times that for bwd. "share" is the
+part of the rate that limits: the tensor cores' nominal one at the highest clock, or the device's measured copy rate.`,
+		Example: `  sigattn-gen bench
+  sigattn-gen bench --baseline "python3 scripts/torch_baseline.py" --backends flash,cudnn
+  sigattn-gen bench --head-dims 128 --passes fwd --format gobench | benchstat -col /impl -`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.bench(cmd.Context(), o) },
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.Var(newWords(&o.request.Passes, bench.Passes()), "passes", "passes to time: "+join(bench.Passes()))
+	flags.Var(newList(&o.request.HeadDims, gen.ParseHeadDim, strconv.Itoa), "head-dims", "head dims")
+	flags.Var(newNumbers(&o.request.SeqLens, maxSeqLen), "seq-lens", "sequence lengths, of queries and of keys")
+	flags.Var(newList(&o.request.DTypes, sigattn.ParseDType, sigattn.DType.String), "dtypes", "storage types")
+	flags.Var(newList(&o.request.Masks, sigattn.ParseMask, sigattn.Mask.String), "masks", "masks")
+	flags.StringVar(&o.tree, "tree", o.tree, "generated tree to time")
+	flags.Var(word{&o.sigmoid, []string{"accurate", "tanh"}}, "sigmoid", "evaluation of the sigmoid")
+	flags.Var(count{&o.request.Tokens, 1, maxSeqLen}, "tokens", "batch × sequence length")
+	flags.Var(count{&o.request.Width, 1, maxWidth}, "width", "query heads × head dim")
+	flags.Var(count{&o.request.Group, 1, maxWidth}, "group", "query heads per KV head")
+	flags.Var(count{&o.schedule.Rounds, 1, maxRuns}, "rounds", "rounds of turns")
+	flags.Var(count{&o.schedule.Iters, 1, maxRuns}, "iters", "timed runs in a turn")
+	flags.StringVar(&o.baseline, "baseline", "", "command that times other implementations; see scripts/torch_baseline.py")
+	flags.StringSliceVar(&o.backends, "backends", o.backends, "the baseline command's implementations to time")
+	flags.Var(word{&o.format, []string{"table", "json", "gobench"}}, "format", "form of the report")
+	flags.Bool("json", false, "the same as --format json")
+	cmd.PreRun = func(*cobra.Command, []string) {
+		if asked, _ := flags.GetBool("json"); asked {
+			o.format = "json"
+		}
+	}
+	return cmd
+}
+
+func (c *cli) bench(ctx context.Context, o benchOptions) error {
+	packages, err := readTree(o.tree)
+	if err != nil {
+		return err
+	}
+	sigmoid, err := sigattn.ParseSigmoid(o.sigmoid)
+	if err != nil {
+		return err
+	}
+	return bench.OnGPU(chooseFrom(packages, sigmoid), func(gpu *bench.GPU) error {
+		implementations := []bench.Implementation{gpu}
+		if o.baseline != "" {
+			baseline, err := bench.StartBaseline(ctx, o.baseline)
+			if err != nil {
+				return &flagError{"baseline", err}
+			}
+			defer baseline.Close()
+			for _, name := range o.backends {
+				implementations = append(implementations, baseline.Backend(name))
+			}
+		}
+		shapes := o.request.Shapes()
+		fmt.Fprintf(c.stderr, "%d shapes × %d implementations × %d rounds × %d runs on %s\n",
+			len(shapes), len(implementations), o.schedule.Rounds, o.schedule.Iters, gpu.Device().Name)
+		p := newProgress(c.stderr, "timed", len(shapes))
+		results, err := bench.Run(ctx, shapes, implementations, gpu.Device(), o.schedule, func(r bench.Result) {
+			p.step("%v: %.1f TFLOP/s", r.Shape, r.TFLOPS(r.Series[0]))
+		})
+		p.end()
+		if err == nil && !slices.ContainsFunc(results, func(r bench.Result) bool { return r.Series[0].MS != nil }) {
+			err = short("none of the shapes could be timed")
+		}
+		return errors.Join(err, printBench(c.stdout, o, gpu.Device(), results)) // what was measured is worth having
+	})
+}
+
+func printBench(w io.Writer, o benchOptions, device bench.Device, results []bench.Result) error {
+	switch o.format {
+	case "json":
+		return printJSON(w, bench.NewReport(device, o.schedule, results))
+	case "gobench":
+		return bench.WriteGoBench(w, device, o.schedule, results)
+	default:
+		return printBenchTable(w, device, results)
+	}
+}
+
+// printBenchTable shows our time and rate beside each baseline's rate and the ratio of times.
+func printBenchTable(w io.Writer, device bench.Device, results []bench.Result) error {
+	if len(results) == 0 {
+		return nil
+	}
+	heading := table.Row{"pass", "dtype", "d", "mask", "T", "B", "H", "ms", "TFLOP/s", "share", "of"}
+	for _, series := range results[0].Series[1:] {
+		heading = append(heading, series.Implementation+" TFLOP/s", "ratio")
+	}
+	numeric := []int{3, 5, 6, 7, 8, 9, 10}
+	for i := 12; i <= len(heading); i++ {
+		numeric = append(numeric, i)
+	}
+	t := newTable(heading, numeric...)
+	var notes []string
+	for _, r := range results {
+		s, ours := r.Shape, r.Series[0]
+		row := table.Row{
+			s.Pass, s.DType, s.HeadDim, s.Mask, s.SeqLen, s.Batch, headsText(s),
+			figure("%.3f", ours.Median()), figure("%.1f", r.TFLOPS(ours)), figure("%.0f %%", 100*r.Share()), r.Limit.Rate,
+		}
+		for _, series := range r.Series[1:] {
+			row = append(row, figure("%.1f", r.TFLOPS(series)), figure("%.2f", r.Ratio(series)))
+		}
+		t.AppendRow(row)
+		for _, series := range r.Series {
+			if series.Unavailable != "" {
+				notes = append(notes, fmt.Sprintf("%v: %s: %s", s, series.Implementation, series.Unavailable))
+			}
+		}
+	}
+	if err := printTable(w, t); err != nil {
+		return err
+	}
+	for _, note := range notes {
+		if _, err := fmt.Fprintln(w, note); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "%s: tensor %s TFLOP/s (nominal, %.0f MHz), copy %.0f GB/s (measured)\n",
+		device.Name, figure("%.0f", device.TensorFLOPS()/1e12), device.ClockHz/1e6, device.CopyBytesSec/1e9)
+	return err
+}
+
+// headsText is "16", or "16/4" with fewer KV heads.
+func headsText(s bench.Shape) string {
+	if s.HeadsKV == s.HeadsQ {
+		return fmt.Sprint(s.HeadsQ)
+	}
+	return fmt.Sprintf("%d/%d", s.HeadsQ, s.HeadsKV)
+}
+
+// figure formats a positive number; 0 stands for one that is not known.
+func figure(format string, x float64) string {
+	if x == 0 {
+		return "–"
+	}
+	return fmt.Sprintf(format, x)
+}

@@ -1,0 +1,100 @@
+package gen
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/sigattn/sigattn"
+)
+
+func TestPlansKeepBudgets(t *testing.T) {
+	// The limits again, by hand, so that a slip in chip.go shows.
+	shared := map[sigattn.Arch]int{sigattn.SM80: 166912, sigattn.SM86: 101376, sigattn.SM89: 101376, sigattn.SM90: 232448}
+	threads := map[sigattn.Arch]int{sigattn.SM80: 2048, sigattn.SM86: 1536, sigattn.SM89: 1536, sigattn.SM90: 2048}
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 5000 {
+		p := anyPlan(r)
+		perSM := p.Threads * p.Blocks
+		switch {
+		case p.SharedBytes < 0 || p.SharedBytes > shared[p.Arch],
+			p.Threads > 1024, p.Threads != 32*p.Warps,
+			perSM > threads[p.Arch],
+			p.RegisterLimit > 255, p.RegisterLimit < 24, perSM*p.RegisterLimit > 65536:
+			t.Fatalf("over budget: %+v", p)
+		}
+	}
+}
+
+func TestBudgetErrors(t *testing.T) {
+	spec := Spec{sigattn.SM80, sigattn.Forward, 128, sigattn.BF16, sigattn.Full, sigattn.Accurate}
+	small := spec
+	small.Arch = sigattn.SM86
+	for _, test := range []struct {
+		spec Spec
+		tile Tile
+		want string
+	}{
+		{spec, Tile{128, 128, 3, 8, 1, none}, "tile 128x128x3w8 of fwd_sm80_d128_bf16_full needs 229376 bytes of shared memory per block; legal: up to 166912"},
+		{small, Tile{128, 64, 3, 4, 1, none}, "needs 131072 bytes of shared memory per block; legal: up to 101376"},
+		{spec, Tile{512, 32, 3, 32, 4, none}, "needs 4096 threads per SM; legal: up to 2048"},
+		{small, Tile{256, 32, 3, 16, 4, none}, "needs 2048 threads per SM; legal: up to 1536"},
+		{spec, Tile{128, 32, 3, 4, 5, none}, "needs 128 registers per thread for accumulators; legal: up to 96"},
+	} {
+		_, err := NewPlan(test.spec, test.tile)
+		var budget *BudgetError
+		if !errors.As(err, &budget) || !errors.Is(err, ErrBudget) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("NewPlan(%v, %v): %v; want a *BudgetError with %q", test.spec, test.tile, err, test.want)
+		}
+	}
+}
+
+func TestPlanRefusesValues(t *testing.T) {
+	spec := Spec{sigattn.SM80, sigattn.Forward, 128, sigattn.BF16, sigattn.Full, sigattn.Accurate}
+	tile := Tile{128, 32, 3, 4, 2, none}
+	if _, err := NewPlan(spec, tile); err != nil {
+		t.Fatal(err)
+	}
+	for what, change := range map[string]func(*Spec, *Tile){
+		"head dim": func(s *Spec, _ *Tile) { s.HeadDim = 80 },
+		"arch":     func(s *Spec, _ *Tile) { s.Arch = 75 },
+		"pass":     func(s *Spec, _ *Tile) { s.Pass = 0 },
+		"dtype":    func(s *Spec, _ *Tile) { s.DType = 3 },
+		"mask":     func(s *Spec, _ *Tile) { s.Mask = 0 },
+		"sigmoid":  func(s *Spec, _ *Tile) { s.Sigmoid = 0 },
+		"rows":     func(_ *Spec, t *Tile) { t.M = 100 },
+		"keys":     func(_ *Spec, t *Tile) { t.N = -32 },
+		"stages":   func(_ *Spec, t *Tile) { t.Stages = 0 },
+		"warps":    func(_ *Spec, t *Tile) { t.Warps = 33 },
+		"blocks":   func(_ *Spec, t *Tile) { t.Blocks = 0 },
+		"shape":    func(_ *Spec, t *Tile) { t.M, t.Warps = 64, 8 },
+		"group":    func(_ *Spec, t *Tile) { t.Group = 24 },
+		"groups":   func(_ *Spec, t *Tile) { t.Group = 32 },
+		"no group": func(_ *Spec, t *Tile) { t.Resident = 4 },
+		"resident": func(_ *Spec, t *Tile) { t.Group, t.Resident = 16, 9 },
+		"negative": func(_ *Spec, t *Tile) { t.Group, t.Resident = 16, -1 },
+		"bwd":      func(s *Spec, t *Tile) { s.Pass, t.Group = sigattn.BackwardDQ, 16 },
+		"paced":    func(s *Spec, t *Tile) { s.Pass, t.Paced = sigattn.BackwardDQ, true },
+	} {
+		s, l := spec, tile
+		change(&s, &l)
+		if _, err := NewPlan(s, l); !errors.Is(err, ErrValue) && !errors.Is(err, sigattn.ErrName) {
+			t.Errorf("%s: NewPlan(%v, %v): %v", what, s, l, err)
+		}
+	}
+}
+
+func FuzzNewPlan(f *testing.F) {
+	f.Add(80, 1, 128, 128, 32, 3, 4, 2, 16, 8, true)
+	f.Fuzz(func(t *testing.T, arch, pass, headDim, m, n, stages, warps, blocks, group, resident int, paced bool) {
+		spec := Spec{sigattn.Arch(arch), sigattn.Pass(pass), headDim, sigattn.BF16, sigattn.Full, sigattn.Accurate}
+		plan, err := NewPlan(spec, Tile{m, n, stages, warps, blocks, Pipeline{group, resident, paced}})
+		if err != nil {
+			return
+		}
+		if err := plan.checkBudgets(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

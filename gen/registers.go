@@ -1,0 +1,21 @@
+package gen
+
+import "github.com/sigattn/sigattn"
+
+// registerLimit is what __launch_bounds__(Threads, Blocks) leaves each thread. Registers are given out 8 at a time.
+func registerLimit(p Plan) int {
+	return min(maxRegisters, registersPerSM/(p.Threads*p.Blocks)&^7)
+}
+
+// accumulators is how many float32 accumulators each thread holds through the main loop: a lower bound of its
+// registers, there to refuse a hopeless tile before ptxas spills it. Kernel authors keep it true.
+func accumulators(p Plan) int {
+	switch p.Pass {
+	case sigattn.Forward, sigattn.BackwardDQ: // O or dQ
+		return p.M * p.HeadDim / p.Threads
+	case sigattn.BackwardFused, sigattn.BackwardDKV: // dK and dV
+		return 2 * p.N * p.HeadDim / p.Threads
+	default:
+		return 0
+	}
+}

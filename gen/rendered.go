@@ -1,0 +1,22 @@
+package gen
+
+// kernel is a Plan and its source.
+type kernel struct {
+	plan   Plan
+	source []byte
+}
+
+// renderedPackage is a package whose kernels are rendered.
+type renderedPackage struct {
+	PackagePlan
+	kernels []kernel // in the order of Plans
+}
+
+// carriesPTX says whether the package's archive holds PTX of the plan beside its cubin.
+func (p renderedPackage) carriesPTX(plan Plan) bool { return plan.Arch == p.lowest(plan.Pass) }
+
+// file is a file's name and contents.
+type file struct {
+	name string
+	data []byte
+}

@@ -1,0 +1,33 @@
+package gen
+
+import "github.com/sigattn/sigattn"
+
+// rootTemplate is the file that a pass's kernel is rendered from.
+func rootTemplate(pass sigattn.Pass) string {
+	switch pass {
+	case sigattn.Forward:
+		return "sm80/forward.cu"
+	case sigattn.BackwardFused, sigattn.BackwardDKV:
+		return "sm80/backward.cu"
+	case sigattn.BackwardDQ:
+		return "sm80/backward_dq.cu"
+	default:
+		return "sm80/backward_finish.cu"
+	}
+}
+
+// chosenTemplate is the file that stands in for path where it is one of a Plan's choices, else path itself.
+func chosenTemplate(p Plan, path string) string {
+	switch path {
+	case "common/dtype.cuh":
+		return "common/dtype_" + p.DType.String() + ".cuh"
+	case "common/sigmoid.cuh":
+		return "common/sigmoid_" + p.Sigmoid.String() + ".cuh"
+	case "common/sigmoid_gradient.cuh":
+		return "common/sigmoid_gradient_" + p.Sigmoid.String() + ".cuh"
+	case "common/mask.cuh":
+		return "common/mask_" + p.Mask.String() + ".cuh"
+	default:
+		return path
+	}
+}

@@ -1,0 +1,1 @@
+#include "dtype_bf16.cuh"

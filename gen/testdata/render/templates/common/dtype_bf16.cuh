@@ -1,0 +1,4 @@
+#pragma once
+// bf16.
+#include "../ptx/mma.cuh"
+constexpr int DTYPE = 1;

@@ -1,0 +1,2 @@
+#pragma once
+choice of dtype: fp16 is never asked for here

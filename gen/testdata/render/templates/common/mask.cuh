@@ -1,0 +1,2 @@
+#pragma once
+#include "mask_full.cuh"

@@ -1,0 +1,2 @@
+#pragma once
+#define HEAD_DIM never read

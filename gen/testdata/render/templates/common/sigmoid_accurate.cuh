@@ -1,0 +1,3 @@
+#pragma once
+#include "plan.cuh"
+constexpr int VOTE = HEAD_DIM;

@@ -1,0 +1,2 @@
+#pragma once
+#include "sigmoid_gradient_accurate.cuh"

@@ -1,0 +1,2 @@
+#include "sigmoid_tanh.cuh"
+constexpr int SLOPE = 2;

@@ -1,0 +1,89 @@
+package gen
+
+import (
+	"slices"
+
+	"github.com/sigattn/sigattn"
+)
+
+// choice gives the tile of every Spec that it matches. A zero or nil field matches anything.
+type choice struct {
+	pass     sigattn.Pass
+	archs    []sigattn.Arch
+	headDims []int
+	dtype    sigattn.DType
+	mask     sigattn.Mask
+	tile     Tile
+}
+
+// tuned holds the best tile of each Spec by measurement: docs/experiments.md has the figures. The first match counts.
+// A BackwardFinish kernel is not in it: its tile follows from the kernel whose results it finishes.
+var tuned = []choice{
+	// pass                      archs      head dims       dtype mask    M    N   S  W  B           G   Q  paced
+	{sigattn.Forward, nil, dims(32), 0, 0, Tile{128, 64, 3, 4, 3, Pipeline{16, 2, false}}},
+	{sigattn.Forward, nil, dims(64), 0, sigattn.Causal, Tile{128, 64, 3, 4, 2, Pipeline{32, 4, false}}},
+	{sigattn.Forward, nil, dims(64), 0, 0, Tile{192, 64, 3, 4, 2, Pipeline{16, 4, false}}},
+	{sigattn.Forward, nil, dims(96), 0, 0, Tile{128, 32, 3, 4, 2, Pipeline{16, 6, false}}},
+	{sigattn.Forward, nil, dims(128), 0, sigattn.Causal, Tile{128, 32, 3, 4, 2, Pipeline{16, 4, false}}},
+	{sigattn.Forward, nil, dims(128), 0, 0, Tile{128, 32, 3, 4, 2, Pipeline{16, 5, false}}},
+	{sigattn.Forward, nil, dims(192), 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 12, true}}},
+	{sigattn.Forward, nil, dims(256), 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 16, false}}},
+
+	{sigattn.BackwardFused, small, dims(96), 0, 0, Tile{64, 64, 2, 8, 1, none}},
+	{sigattn.BackwardFused, small, dims(128), 0, 0, Tile{32, 64, 2, 8, 1, none}},
+	{sigattn.BackwardFused, small, dims(256), 0, 0, Tile{16, 32, 2, 4, 1, none}},
+	{sigattn.BackwardFused, nil, dims(32, 64), 0, 0, Tile{64, 128, 2, 4, 2, none}},
+	{sigattn.BackwardFused, nil, dims(96), 0, 0, Tile{64, 128, 2, 8, 1, none}},
+	{sigattn.BackwardFused, nil, dims(128), 0, 0, Tile{32, 128, 2, 8, 1, none}},
+	{sigattn.BackwardFused, nil, dims(256), 0, sigattn.Full, Tile{16, 64, 2, 8, 1, none}},
+	{sigattn.BackwardFused, nil, dims(192, 256), 0, 0, Tile{32, 64, 2, 8, 1, none}},
+
+	{sigattn.BackwardDKV, small, dims(96), 0, 0, Tile{64, 64, 2, 8, 1, none}},
+	{sigattn.BackwardDKV, small, dims(128), 0, 0, Tile{32, 64, 2, 8, 1, none}},
+	{sigattn.BackwardDKV, small, dims(256), 0, 0, Tile{16, 32, 2, 4, 1, none}},
+	{sigattn.BackwardDKV, nil, dims(32, 64), 0, 0, Tile{64, 128, 2, 4, 2, none}},
+	{sigattn.BackwardDKV, nil, dims(96), 0, 0, Tile{64, 128, 2, 8, 1, none}},
+	{sigattn.BackwardDKV, nil, dims(128), 0, 0, Tile{32, 128, 2, 8, 1, none}},
+	{sigattn.BackwardDKV, nil, dims(192, 256), 0, 0, Tile{32, 64, 2, 8, 1, none}},
+
+	{sigattn.BackwardDQ, small, dims(128), 0, 0, Tile{128, 32, 2, 8, 1, none}},
+	{sigattn.BackwardDQ, small, dims(256), 0, 0, Tile{64, 16, 2, 4, 1, none}},
+	{sigattn.BackwardDQ, nil, dims(32, 64), 0, 0, Tile{128, 64, 2, 4, 2, none}},
+	{sigattn.BackwardDQ, nil, dims(96), 0, 0, Tile{128, 64, 2, 8, 1, none}},
+	{sigattn.BackwardDQ, nil, dims(128), 0, 0, Tile{128, 64, 2, 4, 1, none}},
+	{sigattn.BackwardDQ, nil, dims(192, 256), 0, 0, Tile{64, 32, 2, 4, 1, none}},
+}
+
+// none is the pipeline of kernels that have none.
+var none Pipeline
+
+// small are the architectures with 99 KB of shared memory per block.
+var small = []sigattn.Arch{sigattn.SM86, sigattn.SM89}
+
+func dims(d ...int) []int { return d }
+
+func (c choice) matches(s Spec) bool {
+	return (c.pass == 0 || c.pass == s.Pass) &&
+		(c.archs == nil || slices.Contains(c.archs, s.Arch)) &&
+		(c.headDims == nil || slices.Contains(c.headDims, s.HeadDim)) &&
+		(c.dtype == 0 || c.dtype == s.DType) &&
+		(c.mask == 0 || c.mask == s.Mask)
+}
+
+// Best is the tuned tile of spec, and whether there is one. For a BackwardFinish it is that of the tuned fused kernel's.
+func Best(spec Spec) (Tile, bool) {
+	if spec.Pass == sigattn.BackwardFinish {
+		spec.Pass = sigattn.BackwardFused
+		tile, ok := Best(spec)
+		return finishTile(tile), ok
+	}
+	for _, c := range tuned {
+		if c.matches(spec) {
+			return c.tile, true
+		}
+	}
+	return Tile{}, false
+}
+
+// finishTile is the BackwardFinish tile that converts what kernels of tile leave: their rows, and keys it has none of.
+func finishTile(tile Tile) Tile { return Tile{M: tile.M, N: 16, Stages: 1, Warps: 4, Blocks: 1} }

@@ -1,0 +1,3 @@
+package sigattn
+
+//go:generate make generate

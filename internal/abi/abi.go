@@ -1,0 +1,40 @@
+// Package abi declares the parameter blocks that kernels take by value. It is the Go half of
+// templates/common/params.cuh; a test holds the two files to the same names, order, types and offsets.
+// It knows neither the driver nor attention's rules: only layouts.
+package abi
+
+// Strides locates one tensor [batch, sequence, head, head dim]: distances in elements; the head dim is contiguous.
+type Strides struct {
+	Batch, Seq, Head int64
+}
+
+// Problem is the shape that every pass shares.
+type Problem struct {
+	Batch, HeadsQ, HeadsKV, SeqLenQ, SeqLenK int32
+	HeadDim                                  int32   // the tensors' head dim, at most the kernel's
+	Scale                                    float32 // of the logits
+	ScaleLog2                                float32 // Scale·log2(e)
+	BiasLog2                                 float32 // bias·log2(e)
+	Zero                                     int32   // always 0, which the compiler cannot know: kernels order instructions by it
+}
+
+// ForwardParams is the forward kernels' only argument.
+type ForwardParams struct {
+	Q, K, V, O                             uintptr
+	QStrides, KStrides, VStrides, OStrides Strides
+	Problem                                Problem
+}
+
+// BackwardParams is the only argument of every kernel of the backward pass.
+type BackwardParams struct {
+	Q, K, V, DO                             uintptr
+	DQ, DK, DV                              uintptr
+	DQAccum                                 uintptr // float32, one TileM × HEAD_DIM block per (batch, query head, query tile); fused pass only
+	DBiasPartial                            uintptr // float32 [heads_q][batch][dbias_tiles], or 0 where no bias gradient is asked for
+	DBias                                   uintptr // float32 [heads_q], or 0
+	QStrides, KStrides, VStrides, DOStrides Strides
+	DQStrides, DKStrides, DVStrides         Strides
+	Problem                                 Problem
+	DBiasTiles                              int32 // partial sums per (head, batch)
+	ConvertTiles                            int32 // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
+}

@@ -1,0 +1,176 @@
+package sigattn
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/sigattn/sigattn/internal/driver"
+)
+
+// Kernel is a package loaded for one device and context. It may be used by many goroutines.
+type Kernel struct {
+	name    string
+	headDim int // the largest it serves
+	device  Arch
+	context driver.Context
+	images  [BackwardFinish + 1]*image // by pass; nil where the package has none for the device
+	closed  atomic.Bool
+}
+
+// image is one loaded kernel.
+type image struct {
+	KernelInfo
+	ptx        bool // compiled by the driver from PTX
+	module     driver.Module
+	function   driver.Function
+	registers  int
+	localBytes int
+}
+
+// Info says what Load picked.
+type Info struct {
+	Package string
+	Device  Arch
+	Images  []ImageInfo // in the order of passes
+}
+
+// ImageInfo is one loaded kernel.
+type ImageInfo struct {
+	KernelInfo
+	PTX        bool // compiled by the driver from PTX; a cubin otherwise
+	Registers  int  // per thread
+	LocalBytes int  // per thread: stack and spills
+}
+
+// Load loads a package's kernels for the device of the calling thread's current context. Code that must be compiled
+// from PTX, for devices later than every cubin, takes some seconds the first time; the driver caches the result.
+//
+// Errors wrap ErrNoDriver, ErrContext where no context is current, ErrUnsupportedArch (an *ArchError that lists what
+// the package holds), ErrArchive or ErrCUDA.
+func Load(p *Package) (*Kernel, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	context, err := driver.CurrentContext()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("sigattn: Load: %w", err)
+	case context == 0:
+		return nil, fmt.Errorf("sigattn: Load: %w: none is current on the calling thread", ErrContext)
+	}
+	chip, err := currentChip()
+	if err != nil {
+		return nil, fmt.Errorf("sigattn: Load: %w", err)
+	}
+	files, err := openArchive(p)
+	if err != nil {
+		return nil, err
+	}
+	choices, err := choose(p, chip, files.has)
+	if err != nil {
+		return nil, err
+	}
+	k := &Kernel{name: p.Name, headDim: p.HeadDim, device: chip.arch, context: context}
+	for _, c := range choices {
+		k.images[c.Pass], err = c.load(files)
+		if err != nil {
+			return nil, errors.Join(err, k.unload())
+		}
+	}
+	return k, nil
+}
+
+// Close releases the kernel's code. No other call may be under way, and what was launched must have finished. The thread's
+// current context is that of Load. Calls after the first do nothing.
+func (k *Kernel) Close() error {
+	if k.closed.Load() {
+		return nil
+	}
+	release, err := k.enter("Close")
+	if err != nil {
+		return err
+	}
+	defer release()
+	if k.closed.Swap(true) {
+		return nil
+	}
+	return k.unload()
+}
+
+// Info says which images were picked for the device.
+func (k *Kernel) Info() Info {
+	info := Info{Package: k.name, Device: k.device}
+	for _, i := range k.images {
+		if i != nil {
+			info.Images = append(info.Images, ImageInfo{i.KernelInfo, i.ptx, i.registers, i.localBytes})
+		}
+	}
+	return info
+}
+
+// enter keeps the goroutine on a thread whose current context is the kernel's, until release.
+func (k *Kernel) enter(op string) (release func(), err error) {
+	runtime.LockOSThread()
+	current, err := driver.CurrentContext()
+	switch {
+	case err != nil:
+		err = fmt.Errorf("sigattn: %s: %w", op, err)
+	case k.closed.Load():
+		err = fmt.Errorf("sigattn: %s: %w", op, ErrClosed)
+	case current == 0:
+		err = fmt.Errorf("sigattn: %s: %w: none is current on the calling thread, want Load's, %#x", op, ErrContext, uint64(k.context))
+	case current != k.context:
+		err = fmt.Errorf("sigattn: %s: %w: %#x is current, want Load's, %#x", op, ErrContext, uint64(current), uint64(k.context))
+	default:
+		return runtime.UnlockOSThread, nil
+	}
+	runtime.UnlockOSThread()
+	return nil, err
+}
+
+// image is the loaded kernel of a pass.
+func (k *Kernel) image(pass Pass) (*image, error) {
+	if i := k.images[pass]; i != nil {
+		return i, nil
+	}
+	return nil, k.lacks(pass.String())
+}
+
+func (k *Kernel) lacks(what string) error {
+	e := &PassError{Package: k.name, Device: k.device, Want: what}
+	for _, i := range k.images {
+		if i != nil {
+			e.Loaded = append(e.Loaded, i.Pass.String())
+		}
+	}
+	return e
+}
+
+// unload releases the modules that are loaded.
+func (k *Kernel) unload() error {
+	var errs []error
+	for _, i := range k.images {
+		if i != nil {
+			errs = append(errs, i.module.Unload())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// launch submits one kernel; a grid of no blocks is none.
+func launch[P any](i *image, s Stream, blocks uint32, params *P) error {
+	if blocks == 0 {
+		return nil
+	}
+	err := driver.LaunchKernel(i.function, driver.Launch{
+		Blocks:      blocks,
+		Threads:     uint32(i.Threads),
+		SharedBytes: uint32(i.SharedBytes),
+		Stream:      driver.Stream(s),
+	}, params)
+	if err != nil {
+		return fmt.Errorf("sigattn: %s: %w", i.Name, err)
+	}
+	return nil
+}

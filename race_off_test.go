@@ -1,0 +1,5 @@
+//go:build !race
+
+package sigattn
+
+const raceDetector = false

@@ -1,0 +1,35 @@
+#pragma once
+// The kernels' parameter blocks, passed by value. internal/abi declares the same blocks for Go.
+
+struct Strides {  // in elements; the head dim is contiguous
+    long long batch, seq, head;
+};
+
+struct Problem {
+    int batch, heads_q, heads_kv, seq_len_q, seq_len_k;
+    int head_dim;      // the tensors' head dim, at most HEAD_DIM
+    float scale;       // of the logits
+    float scale_log2;  // scale * log2(e)
+    float bias_log2;   // bias * log2(e)
+    int zero;  // always 0, which the compiler cannot know
+};
+
+struct ForwardParams {
+    const void *q, *k, *v;
+    void* o;
+    Strides q_strides, k_strides, v_strides, o_strides;
+    Problem problem;
+};
+
+struct BackwardParams {
+    const void *q, *k, *v, *d_o;
+    void *dq, *dk, *dv;
+    float* dq_accum;       // one TILE_M x HEAD_DIM block per (batch, query head, query tile); fused pass only
+    float* dbias_partial;  // [heads_q][batch][dbias_tiles], or null where no bias gradient is asked for
+    float* dbias;          // [heads_q], or null
+    Strides q_strides, k_strides, v_strides, do_strides;
+    Strides dq_strides, dk_strides, dv_strides;
+    Problem problem;
+    int dbias_tiles;    // partial sums per (head, batch)
+    int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
+};

@@ -1,0 +1,202 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sigattn/sigattn"
+)
+
+// fakePackage has every pass with small tiles.
+func fakePackage(d sigattn.DType, mask sigattn.Mask) *sigattn.Package {
+	p := &sigattn.Package{Name: fmt.Sprintf("d16%v%v", d, mask), HeadDim: 16, DType: d, Mask: mask, Sigmoid: sigattn.Accurate}
+	for pass := sigattn.Forward; pass <= sigattn.BackwardFinish; pass++ {
+		p.Kernels = append(p.Kernels, sigattn.KernelInfo{Name: fmt.Sprintf("k_%v", pass), Pass: pass, Arch: sigattn.SM80, TileM: 32, TileN: 16})
+	}
+	return p
+}
+
+// runFake runs cases of packages on a fake device.
+func runFake(t *testing.T, d *fakeDevice, o Options) (Report, error) {
+	t.Helper()
+	r, err := newRun(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = r.run(t.Context(), d)
+	if len(d.blocks) > 0 {
+		t.Errorf("%d buffers were not freed", len(d.blocks))
+	}
+	return r.report, err
+}
+
+func TestRightKernelsPass(t *testing.T) {
+	bf16, fp16 := fakePackage(sigattn.BF16, sigattn.Causal), fakePackage(sigattn.FP16, sigattn.Full)
+	for name, o := range map[string]Options{
+		"short":    {Packages: []*sigattn.Package{bf16, fp16}, Level: Short},
+		"bf16":     {Packages: []*sigattn.Package{bf16}, Cases: "tile|layout|inputs|rows|head dim|scale|graph"},
+		"fp16":     {Packages: []*sigattn.Package{fp16}, Cases: "inputs|bias|64k|no dbias"},
+		"repeated": {Packages: []*sigattn.Package{bf16}, Cases: "soak: ", Soak: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			report, err := runFake(t, &fakeDevice{}, o)
+			if err != nil || !report.Passed || len(report.Results) == 0 {
+				t.Errorf("passed %v, %d results, error %v", report.Passed, len(report.Results), err)
+			}
+			for _, r := range report.Results {
+				if !r.Pass() || r.Skipped != "" {
+					t.Errorf("%s %s %q: %s%s", r.Package, r.Mode, r.Case.Name, strings.Join(r.Reasons(), "; "), r.Skipped)
+				}
+			}
+			if got, want := len(report.Kernels), len(o.Packages)*3; got != want {
+				t.Errorf("%d summaries, want %d", got, want)
+			}
+			if _, err := json.Marshal(report); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestFaultsAreFound seeds faults one at a time; each must fail in every mode that it touches.
+func TestFaultsAreFound(t *testing.T) {
+	bf16, causal, fp16 := fakePackage(sigattn.BF16, sigattn.Full), fakePackage(sigattn.BF16, sigattn.Causal), fakePackage(sigattn.FP16, sigattn.Full)
+	everywhere := []Mode{Forward, Backward, Deterministic}
+	gradients := everywhere[1:]
+	for name, c := range map[string]struct {
+		fault
+		p     *sigattn.Package
+		cases string
+		in    []Mode
+	}{
+		"mask one key too far":   {fault{maskShift: 1}, causal, "primes", everywhere},
+		"mask one key too short": {fault{maskShift: -1}, causal, "primes", everywhere},
+		"scale forgotten":        {fault{scaleFactor: 4}, bf16, "primes", everywhere},
+		"scale 2 % off":          {fault{scaleFactor: 1.02}, bf16, "primes", everywhere},
+		"bias 1 % off":           {fault{biasOffset: 0.01}, bf16, "primes", everywhere},
+		"last tile dropped":      {fault{dropKeys: [2]int{96, 97}}, bf16, "primes: b1 h2/1 q211", everywhere},
+		"wrong KV head":          {fault{wrongHead: true}, bf16, "group", everywhere},
+		"coarse sigmoid":         {fault{sigmoidError: 5e-3}, bf16, "primes", everywhere},
+		"coarse sigmoid, fp16":   {fault{sigmoidError: 1e-3}, fp16, "primes", everywhere},
+		"truncation":             {fault{truncate: true}, bf16, "primes", everywhere},
+		"coarse P":               {fault{coarseP: true}, bf16, "primes", everywhere},
+		"dS flushed":             {fault{flushDS: true}, fp16, "64k", gradients},
+		"hidden NaN leak":        {fault{multiplyMask: true}, causal, "^hidden", everywhere},
+		"row not written":        {fault{staleRow: true}, bf16, "one", everywhere},
+		"write behind the end":   {fault{strayWrite: true}, bf16, "primes", everywhere},
+		"write between rows":     {fault{strayWrite: true}, bf16, "layout.*padded", everywhere},
+		"input overwritten":      {fault{spoilInput: true}, bf16, "primes", everywhere},
+		"behind the workspace":   {fault{workspace: true}, bf16, "primes", gradients},
+		"dbias of one batch":     {fault{skipBatch: true}, bf16, "group", gradients},
+		"bits that change":       {fault{everyThird: true}, bf16, "soak: ", []Mode{Forward, Deterministic}},
+		"replay that changes":    {fault{everyThird: true}, bf16, "graph", []Mode{Forward, Deterministic}},
+		"dK without scale":       {fault{unscaledDK: true}, bf16, "primes", gradients},
+	} {
+		t.Run(name, func(t *testing.T) {
+			report, err := runFake(t, &fakeDevice{fault: c.fault}, Options{Packages: []*sigattn.Package{c.p}, Cases: c.cases, Soak: 3})
+			if err != nil || len(report.Results) == 0 {
+				t.Fatalf("error %v, %d results", err, len(report.Results))
+			}
+			if report.Passed {
+				t.Error("the report says that everything passed")
+			}
+			for _, mode := range c.in {
+				found := false
+				for _, r := range report.Results {
+					found = found || r.Mode == mode && !r.Pass()
+				}
+				if !found {
+					t.Errorf("%s passes", mode)
+				}
+			}
+		})
+	}
+}
+
+func TestBareRunsPass(t *testing.T) {
+	report, err := runFake(t, &fakeDevice{}, Options{Packages: []*sigattn.Package{fakePackage(sigattn.BF16, sigattn.Causal)}, Level: Short, Bare: true})
+	if err != nil || !report.Passed || len(report.Results) == 0 {
+		t.Errorf("passed %v, %d results, error %v", report.Passed, len(report.Results), err)
+	}
+}
+
+func TestWithoutRoomCasesAreSkipped(t *testing.T) {
+	report, err := runFake(t, &fakeDevice{}, Options{
+		Packages: []*sigattn.Package{fakePackage(sigattn.BF16, sigattn.Full)}, Level: Long, Cases: "widebatch",
+	})
+	if err != nil || !report.Passed || len(report.Results) != 3 {
+		t.Fatalf("passed %v, %d results, error %v", report.Passed, len(report.Results), err)
+	}
+	for _, r := range report.Results {
+		if !strings.Contains(r.Skipped, "GB") {
+			t.Errorf("%s: skipped is %q", r.Mode, r.Skipped)
+		}
+	}
+}
+
+func TestForwardOnlyPackages(t *testing.T) {
+	p := fakePackage(sigattn.BF16, sigattn.Full)
+	p.Kernels = p.Kernels[:1]
+	report, err := runFake(t, &fakeDevice{}, Options{Packages: []*sigattn.Package{p}, Level: Short})
+	if err != nil || !report.Passed || len(report.Kernels) != 1 || report.Kernels[0].Mode != Forward {
+		t.Errorf("passed %v, summaries %v, error %v", report.Passed, report.Kernels, err)
+	}
+}
+
+func TestADeviceFailureEndsTheRun(t *testing.T) {
+	broken := fmt.Errorf("launch: %w", sigattn.ErrCUDA)
+	report, err := runFake(t, &fakeDevice{fail: broken}, Options{Packages: []*sigattn.Package{fakePackage(sigattn.BF16, sigattn.Full)}, Level: Short})
+	if !errors.Is(err, sigattn.ErrCUDA) || !strings.Contains(err.Error(), "case") {
+		t.Errorf("error %v, want ErrCUDA with the case's name", err)
+	}
+	if report.Passed {
+		t.Error("the report says that everything passed")
+	}
+	skipped := 0
+	for _, r := range report.Results {
+		if r.Skipped != "" {
+			skipped++
+		}
+	}
+	if skipped == 0 {
+		t.Error("cases ran after the device had failed")
+	}
+}
+
+func TestLoadErrorsComeBack(t *testing.T) {
+	_, err := runFake(t, &fakeDevice{loadError: sigattn.ErrUnsupportedArch}, Options{Packages: []*sigattn.Package{fakePackage(sigattn.BF16, sigattn.Full)}})
+	if !errors.Is(err, sigattn.ErrUnsupportedArch) {
+		t.Errorf("error %v, want ErrUnsupportedArch", err)
+	}
+}
+
+func TestCancelledRunsStop(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r, err := newRun(Options{Packages: []*sigattn.Package{fakePackage(sigattn.BF16, sigattn.Full)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.run(ctx, &fakeDevice{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want context.Canceled", err)
+	}
+	for _, result := range r.report.Results {
+		if result.Skipped == "" {
+			t.Fatalf("%q ran", result.Case.Name)
+		}
+	}
+}
+
+func TestBadOptions(t *testing.T) {
+	for name, o := range map[string]Options{
+		"level": {Level: "huge"}, "cases": {Cases: "("}, "on": {On: "tpu"}, "soak": {Soak: -1},
+	} {
+		if _, err := Run(t.Context(), o); !errors.Is(err, ErrOption) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: error %v, want ErrOption that names it", name, err)
+		}
+	}
+}
