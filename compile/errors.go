@@ -23,7 +23,8 @@ var (
 // SourceError is the first thing that keeps a kernel from compiling. It wraps ErrSource.
 type SourceError struct {
 	Kernel  string
-	Line    int // in NAME.cu; 0 where the message is about no line of it
+	Line    int    // in NAME.cu; 0 where the message is about no line of it
+	Text    string // of that line
 	Message string
 	More    int // errors after this one
 }
@@ -35,6 +36,9 @@ func (e *SourceError) Error() string {
 		fmt.Fprintf(&b, ":%d", e.Line)
 	}
 	fmt.Fprintf(&b, ": %s", e.Message)
+	if e.Text != "" {
+		fmt.Fprintf(&b, " in `%s`", e.Text)
+	}
 	switch {
 	case e.More == 1:
 		b.WriteString(" (and 1 more error)")

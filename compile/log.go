@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"bytes"
 	"regexp"
 	"strconv"
 	"strings"
@@ -52,9 +53,9 @@ var (
 	otherDiagnostic  = regexp.MustCompile(`^(?:(ptxas.*?)(?:error|fatal)\s*: |nvrtc: error: |error: )(.*)`)
 )
 
-// parseFailure reads the log of a compile that failed; status is NVRTC's own word for it.
-func parseFailure(name, log, status string) *SourceError {
-	e := &SourceError{Kernel: name, Message: status}
+// parseFailure reads the log of a compile of s that failed; status is NVRTC's own word for it.
+func parseFailure(s Source, log, status string) *SourceError {
+	e := &SourceError{Kernel: s.Name, Message: status}
 	count := 0
 	for line := range strings.Lines(log) {
 		line = strings.TrimSpace(line)
@@ -63,6 +64,7 @@ func parseFailure(name, log, status string) *SourceError {
 		switch {
 		case m != nil && count == 0:
 			e.Line, e.Message = number(m[1]), m[2]
+			e.Text = lineOf(s.Text, e.Line)
 		case m == nil && other == nil:
 			continue
 		case m == nil && count == 0:
@@ -72,6 +74,15 @@ func parseFailure(name, log, status string) *SourceError {
 	}
 	e.More = max(0, count-1)
 	return e
+}
+
+// lineOf is line n, from 1, of a text, without the space around it.
+func lineOf(text []byte, n int) string {
+	lines := bytes.SplitN(text, []byte("\n"), n+1)
+	if n < 1 || n > len(lines) {
+		return ""
+	}
+	return string(bytes.TrimSpace(lines[n-1]))
 }
 
 // number is the value of digits that a pattern has matched.

@@ -41,15 +41,15 @@ func TestParseFailure(t *testing.T) {
 	for name, c := range map[string]struct{ log, want string }{
 		"front end": {"/k.cu(3): error: class \"P\" has no member \"m\"\n   f(p.m)\n\n/k.cu(9): error: identifier \"q\" is undefined\n" +
 			"/k.cu(2): warning #177-D: variable \"z\"\n2 errors detected in the compilation of \"/k.cu\".\n",
-			`k.cu:3: class "P" has no member "m" (and 1 more error)`},
+			"k.cu:3: class \"P\" has no member \"m\" in `x();` (and 1 more error)"},
 		"numbered":     {"/k.cu(7): error #20: no\n", "k.cu:7: no"},
-		"static":       {"/k.cu(1): catastrophic error: #error directive: hi\n", "k.cu:1: #error directive: hi"},
+		"static":       {"/k.cu(1): catastrophic error: #error directive: hi\n", "k.cu:1: #error directive: hi in `a`"},
 		"ptxas line":   {"ptxas application ptx input, line 25; error   : Unknown modifier '.bar'\nptxas fatal   : aborted\n", "k.cu: ptxas application ptx input, line 25; Unknown modifier '.bar' (and 1 more error)"},
 		"ptxas":        {"ptxas info    : 0 bytes gmem\n ptxas error   : Entry function 'k' uses too much shared data\n", "k.cu: ptxas Entry function 'k' uses too much shared data"},
 		"option":       {"nvrtc: error: invalid value for --gpu-architecture (-arch)\n", "k.cu: invalid value for --gpu-architecture (-arch)"},
 		"nothing said": {"", "k.cu: Compilation"},
 	} {
-		if got := parseFailure("k", c.log, "Compilation").Error(); got != c.want {
+		if got := parseFailure(Source{Name: "k", Text: []byte("a\nb\n  x();\n")}, c.log, "Compilation").Error(); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}

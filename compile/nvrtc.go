@@ -58,7 +58,7 @@ func run(s Source, options []string) (output, error) {
 	compileErr := program.Compile(options...)
 	log, err := program.GetLog()
 	if err := errors.Join(compileErr, err); err != nil {
-		return output{}, parseFailure(s.Name, log, err.Error())
+		return output{}, parseFailure(s, log, err.Error())
 	}
 	ptx, err := program.GetPTX()
 	if err != nil {

@@ -87,7 +87,7 @@ func TestCompile(t *testing.T) {
 func TestSyntaxErrorNamesItsLine(t *testing.T) {
 	text := strings.Replace(addSource, "+ y;", "+ z;\n    w = 1;", 1)
 	_, err := Compile(t.Context(), []Source{{Name: "add", Text: []byte(text), Arch: sigattn.SM80}}, Options{CacheDir: t.TempDir()})
-	if want := `add.cu:5: identifier "z" is undefined (and 1 more error)`; err == nil || err.Error() != want {
+	if want := "add.cu:5: identifier \"z\" is undefined in `x[threadIdx.x] = s[127 - threadIdx.x] + z;` (and 1 more error)"; err == nil || err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
 	}
 	if !errors.Is(err, ErrSource) {

@@ -34,10 +34,10 @@ func forwardSharedBytes(p Plan) int {
 	return q + ring
 }
 
-// backwardSharedBytes: the K tile; the V tile, whose place the exchange takes where all of V stays in registers; the
-// exchange: two tiles of dS, and one of P (1 - P) where warps work in pairs; a ring of Stages tiles of Q and of dO; the
-// block's task; and a float per warp.
+// backwardSharedBytes: the K tile; the V tile, whose place the exchange takes later: two tiles of dS, and one of P (1 - P)
+// where warps work in pairs; a ring of Stages tiles of Q and of dO; the block's task; and a float per warp.
 func backwardSharedBytes(p Plan) int {
+	const task = 80
 	tile := p.N * p.HeadDim * elementBytes
 	exchange, shares := 0, 0
 	if p.Pass == sigattn.BackwardFused {
@@ -47,12 +47,7 @@ func backwardSharedBytes(p Plan) int {
 	if p.HeadDim > 64 {
 		exchange += p.M * p.N * floatBytes
 	}
-	values := max(tile, exchange)
-	if p.HeadDim == 128 || p.HeadDim == 256 {
-		values = tile + exchange
-	}
-	const task = 48
-	return tile + values + 2*p.Stages*p.M*p.HeadDim*elementBytes + task + shares
+	return tile + max(tile, exchange) + 2*p.Stages*p.M*p.HeadDim*elementBytes + task + shares
 }
 
 // backwardDQSharedBytes: the Q and dO tiles, a ring of Stages tiles of K and of V, and a float per warp.

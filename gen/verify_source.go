@@ -18,7 +18,7 @@ var forbidden = []struct {
 	{[]string{"include"}, regexp.MustCompile(`(?m)^\s*#\s*include\b`), "an #include is left"},
 	{[]string{"__DATE__", "__TIME__", "__TIMESTAMP__", "__FILE__", "__BASE_FILE__"}, regexp.MustCompile(`\b__(DATE|TIME|TIMESTAMP|FILE|BASE_FILE)__\b`),
 		"a macro that depends on when or where it is compiled"},
-	{[]string{"/home/", "/root/", "/tmp/", "/usr/", "/opt/", "/var/", "/work/", "/Users/", `:\`}, regexp.MustCompile(`(^|[\s"'(=:])(/(home|root|tmp|usr|opt|var|work|Users)/|[A-Z]:\\)`),
+	{[]string{"/home/", "/root/", "/tmp/", "/usr/", "/opt/", "/var/", "/Users/", `:\`}, regexp.MustCompile(`(^|[\s"'(=:])(/(home|root|tmp|usr|opt|var|Users)/|[A-Z]:\\)`),
 		"a path of some machine"},
 	{[]string{"\r"}, regexp.MustCompile(`\r`), "a carriage return"},
 }

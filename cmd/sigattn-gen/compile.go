@@ -30,7 +30,7 @@ func (c *cli) compileCommand() *cobra.Command {
 		Long: `Compile kernels with NVRTC and report registers and spills.
 
 Without files, the kernels of the request. With files, those: each is self-contained, and its name without .cu is a
-kernel's, as list shows them. Compiled kernels stay in the cache; --out writes cubin, PTX and source to a directory too.`,
+kernel's, as list shows them. Compiled kernels stay in the cache; --out writes sources, cubins and PTX to a directory too.`,
 		RunE: func(cmd *cobra.Command, files []string) error { return c.compile(cmd.Context(), files, &o) },
 	}
 	flags := cmd.Flags()
@@ -60,10 +60,10 @@ func (c *cli) compile(ctx context.Context, files []string, o *compileOptions) er
 	} else {
 		err = printKernels(c.stdout, records)
 	}
-	if compileErr != nil || err != nil || o.out == "" {
-		return errors.Join(compileErr, err)
+	if err == nil && o.out != "" {
+		err = writeImages(o.out, sources, images)
 	}
-	return writeImages(o.out, sources, images)
+	return errors.Join(err, compileErr)
 }
 
 // sources are the kernels that compile is about, and their plans.
@@ -107,7 +107,8 @@ func fileSources(files []string) ([]gen.Plan, []gen.Source, error) {
 	return plans, sources, nil
 }
 
-// writeImages writes each kernel's source and images into dir. A file that exists is replaced as a whole.
+// writeImages writes each kernel's source into dir, and its images unless it failed. A file that exists is replaced as a
+// whole.
 func writeImages(dir string, sources []gen.Source, images []gen.Image) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
@@ -117,6 +118,9 @@ func writeImages(dir string, sources []gen.Source, images []gen.Image) error {
 			suffix string
 			data   []byte
 		}{{".cu", sources[i].Text}, {".ptx", image.PTX}, {".cubin", image.Cubin}} {
+			if len(file.data) == 0 {
+				continue
+			}
 			if err := replaceFile(filepath.Join(dir, sources[i].Name+file.suffix), file.data); err != nil {
 				return err
 			}

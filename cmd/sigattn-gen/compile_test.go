@@ -2,11 +2,30 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sigattn/sigattn/compile"
+	"github.com/sigattn/sigattn/gen"
 )
+
+// TestCompileLeavesTheSource leaves what an error's line is in.
+func TestCompileLeavesTheSource(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	failing := func(_ context.Context, sources []compile.Source, _ compile.Options) ([]gen.Image, error) {
+		return make([]gen.Image, len(sources)), &compile.FailedError{Kernels: len(sources), Errs: []error{
+			&compile.SourceError{Kernel: sources[0].Name, Line: 7, Message: "expected a ;"},
+		}}
+	}
+	r := runWith(t.Context(), failing, with(append([]string{"compile"}, two...), "--masks", "full", "--out", out)...)
+	files, err := filepath.Glob(filepath.Join(out, "*"))
+	if err != nil || r.code != exitShort || len(files) != 1 || filepath.Ext(files[0]) != ".cu" {
+		t.Errorf("status %d, files %v, %v; want 1 and the source alone", r.code, files, err)
+	}
+}
 
 func TestCompileMatrix(t *testing.T) {
 	dir := t.TempDir()

@@ -13,13 +13,14 @@
 //
 //	pass    arch   tile      stages  threads  shared memory
 //	fwd     sm_80  128 × 32  3       128      81920
-//	bwd     sm_80  32 × 128  2       256      131152
-//	bwd     sm_86  32 × 64   2       256      82000
-//	bwddkv  sm_80  32 × 128  2       256      114736
-//	bwddkv  sm_86  32 × 64   2       256      73776
+//	bwd     sm_80  64 × 128  2       256      163952
+//	bwd     sm_86  32 × 128  2       256      98416
+//	bwddkv  sm_80  64 × 128  2       256      131152
+//	bwddkv  sm_86  32 × 128  2       256      98384
 //	bwddq   sm_80  128 × 64  2       128      131088
 //	bwddq   sm_86  128 × 32  2       256      98336
-//	bwdfin  sm_80  32 rows   1       128      0
+//	bwdfin  sm_80  64 rows   1       128      0
+//	bwdfin  sm_86  32 rows   1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
 // arch for later ones. The .cu files are the images' sources, there to be read: a build does not need them.
@@ -46,24 +47,24 @@ var description = sigattn.Package{
 			TileM: 128, TileN: 32, Threads: 128, SharedBytes: 81920,
 		},
 		{
-			Name: "sigattn_bwd_sm80_d128_bf16_full_32x128x2w8",
+			Name: "sigattn_bwd_sm80_d128_bf16_full_64x128x2w8",
 			Pass: sigattn.BackwardFused, Arch: sigattn.SM80,
-			TileM: 32, TileN: 128, Threads: 256, SharedBytes: 131152,
+			TileM: 64, TileN: 128, Threads: 256, SharedBytes: 163952,
 		},
 		{
-			Name: "sigattn_bwd_sm86_d128_bf16_full_32x64x2w8",
+			Name: "sigattn_bwd_sm86_d128_bf16_full_32x128x2w8",
 			Pass: sigattn.BackwardFused, Arch: sigattn.SM86,
-			TileM: 32, TileN: 64, Threads: 256, SharedBytes: 82000,
+			TileM: 32, TileN: 128, Threads: 256, SharedBytes: 98416,
 		},
 		{
-			Name: "sigattn_bwddkv_sm80_d128_bf16_full_32x128x2w8",
+			Name: "sigattn_bwddkv_sm80_d128_bf16_full_64x128x2w8",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM80,
-			TileM: 32, TileN: 128, Threads: 256, SharedBytes: 114736,
+			TileM: 64, TileN: 128, Threads: 256, SharedBytes: 131152,
 		},
 		{
-			Name: "sigattn_bwddkv_sm86_d128_bf16_full_32x64x2w8",
+			Name: "sigattn_bwddkv_sm86_d128_bf16_full_32x128x2w8",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM86,
-			TileM: 32, TileN: 64, Threads: 256, SharedBytes: 73776,
+			TileM: 32, TileN: 128, Threads: 256, SharedBytes: 98384,
 		},
 		{
 			Name: "sigattn_bwddq_sm80_d128_bf16_full_128x64x2w4",
@@ -76,8 +77,13 @@ var description = sigattn.Package{
 			TileM: 128, TileN: 32, Threads: 256, SharedBytes: 98336,
 		},
 		{
-			Name: "sigattn_bwdfin_sm80_d128_bf16_full_32x16x1w4",
+			Name: "sigattn_bwdfin_sm80_d128_bf16_full_64x16x1w4",
 			Pass: sigattn.BackwardFinish, Arch: sigattn.SM80,
+			TileM: 64, TileN: 16, Threads: 128, SharedBytes: 0,
+		},
+		{
+			Name: "sigattn_bwdfin_sm86_d128_bf16_full_32x16x1w4",
+			Pass: sigattn.BackwardFinish, Arch: sigattn.SM86,
 			TileM: 32, TileN: 16, Threads: 128, SharedBytes: 0,
 		},
 	},

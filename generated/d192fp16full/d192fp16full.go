@@ -13,11 +13,14 @@
 //
 //	pass    arch   tile      stages  threads  shared memory
 //	fwd     sm_80  128 × 32  3       256      122880
-//	fwd     sm_86  64 × 32   3       128      98304
-//	bwd     sm_80  32 × 64   2       256      98384
-//	bwddkv  sm_80  32 × 64   2       256      98352
+//	fwd     sm_86  128 × 32  3       256      73728
+//	bwd     sm_80  64 × 64   2       256      155760
+//	bwd     sm_86  32 × 64   2       256      98416
+//	bwddkv  sm_80  64 × 64   2       256      147536
+//	bwddkv  sm_86  32 × 64   2       256      98384
 //	bwddq   sm_80  64 × 32   2       128      98320
-//	bwdfin  sm_80  32 rows   1       128      0
+//	bwdfin  sm_80  64 rows   1       128      0
+//	bwdfin  sm_86  32 rows   1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
 // arch for later ones. The .cu files are the images' sources, there to be read: a build does not need them.
@@ -44,19 +47,29 @@ var description = sigattn.Package{
 			TileM: 128, TileN: 32, Threads: 256, SharedBytes: 122880,
 		},
 		{
-			Name: "sigattn_fwd_sm86_d192_fp16_full_64x32x3w4",
+			Name: "sigattn_fwd_sm86_d192_fp16_full_128x32x3w8",
 			Pass: sigattn.Forward, Arch: sigattn.SM86,
-			TileM: 64, TileN: 32, Threads: 128, SharedBytes: 98304,
+			TileM: 128, TileN: 32, Threads: 256, SharedBytes: 73728,
 		},
 		{
-			Name: "sigattn_bwd_sm80_d192_fp16_full_32x64x2w8",
+			Name: "sigattn_bwd_sm80_d192_fp16_full_64x64x2w8",
 			Pass: sigattn.BackwardFused, Arch: sigattn.SM80,
-			TileM: 32, TileN: 64, Threads: 256, SharedBytes: 98384,
+			TileM: 64, TileN: 64, Threads: 256, SharedBytes: 155760,
 		},
 		{
-			Name: "sigattn_bwddkv_sm80_d192_fp16_full_32x64x2w8",
+			Name: "sigattn_bwd_sm86_d192_fp16_full_32x64x2w8",
+			Pass: sigattn.BackwardFused, Arch: sigattn.SM86,
+			TileM: 32, TileN: 64, Threads: 256, SharedBytes: 98416,
+		},
+		{
+			Name: "sigattn_bwddkv_sm80_d192_fp16_full_64x64x2w8",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM80,
-			TileM: 32, TileN: 64, Threads: 256, SharedBytes: 98352,
+			TileM: 64, TileN: 64, Threads: 256, SharedBytes: 147536,
+		},
+		{
+			Name: "sigattn_bwddkv_sm86_d192_fp16_full_32x64x2w8",
+			Pass: sigattn.BackwardDKV, Arch: sigattn.SM86,
+			TileM: 32, TileN: 64, Threads: 256, SharedBytes: 98384,
 		},
 		{
 			Name: "sigattn_bwddq_sm80_d192_fp16_full_64x32x2w4",
@@ -64,8 +77,13 @@ var description = sigattn.Package{
 			TileM: 64, TileN: 32, Threads: 128, SharedBytes: 98320,
 		},
 		{
-			Name: "sigattn_bwdfin_sm80_d192_fp16_full_32x16x1w4",
+			Name: "sigattn_bwdfin_sm80_d192_fp16_full_64x16x1w4",
 			Pass: sigattn.BackwardFinish, Arch: sigattn.SM80,
+			TileM: 64, TileN: 16, Threads: 128, SharedBytes: 0,
+		},
+		{
+			Name: "sigattn_bwdfin_sm86_d192_fp16_full_32x16x1w4",
+			Pass: sigattn.BackwardFinish, Arch: sigattn.SM86,
 			TileM: 32, TileN: 16, Threads: 128, SharedBytes: 0,
 		},
 	},

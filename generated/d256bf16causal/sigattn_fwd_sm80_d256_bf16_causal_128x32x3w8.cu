@@ -27,7 +27,7 @@ constexpr int THREADS          = 256;    // per block
 constexpr int BLOCKS_PER_SM    = 1;      // that registers must allow
 constexpr int SHARED_BYTES     = 163840; // dynamic shared memory per block
 constexpr int GROUP            = 16;     // keys that the pipeline's steps take at a time
-constexpr int Q_RESIDENT_STEPS = 11;     // of 16, those whose Q fragments stay in registers
+constexpr int Q_RESIDENT_STEPS = 16;     // of 16, those whose Q fragments stay in registers
 constexpr bool PACED           = false;  // sigmoids are held in step with the products
 
 // ---- common/dtype_bf16.cuh
@@ -73,6 +73,11 @@ __device__ __forceinline__ Register pack(float low, float high) {
     Register r;
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
     return r;
+}
+
+// The value of one element's bits.
+__device__ __forceinline__ float unpack(unsigned bits) {
+    return __uint_as_float(bits << 16);
 }
 
 // The larger of each half; NaN where either is NaN.
@@ -336,21 +341,31 @@ __device__ __forceinline__ bool clear_nonfinite(unsigned tile, int thread) {
 }
 
 // The value of a non-finite element as a float; 0 for a finite one.
-__device__ __forceinline__ float nonfinite_value(unsigned bits) {
-    if (!nonfinite(bits)) return 0.0f;
-    const bool nan = bits & ~EXPONENT_BITS & 0x7fffu;
-    return __uint_as_float((bits & 0x8000u) << 16 | 0x7f800000u | (nan ? 0x400000u : 0u));
+__device__ __forceinline__ float nonfinite_value(unsigned bits) { return nonfinite(bits) ? unpack(bits & 0xffffu) : 0.0f; }
+
+// Whether sigma of the logit of two rows is exactly 0: a logit of -inf, which takes an infinity in one of them.
+__device__ __forceinline__ bool vanishes(const Element* a, const Element* b, int head_dim, float scale) {
+    float sum = 0.0f;
+#pragma unroll 1
+    for (int i = 0; i < head_dim; ++i) sum = fmaf(unpack(a[i]), unpack(b[i]), sum);
+    return sum * scale == -__uint_as_float(0x7f800000u);
 }
 
-// What the non-finite values of rows [first, end) add to eight columns of a sum of them with positive weights: one chunk of the result,
-// whose rows begin at `column` of the source.
-__device__ __forceinline__ uint4 add_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end) {
+// What the non-finite values of rows [first, end) add to eight columns of their sum with weights P: one chunk of the result, whose rows begin
+// at `column` of the source. P is positive, or 0 where the logit of `own` and that row of `others` is -inf.
+__device__ __forceinline__ uint4 add_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end, const Element* own,
+                                               const Rows& others, int head_dim, float scale) {
     float sum[8] = {};
     for (int row = first; row < end; ++row) {
         const uint4 value = *reinterpret_cast<const uint4*>(column + row * stride);
         const unsigned words[4] = {value.x, value.y, value.z, value.w};
+        bool found = false;
 #pragma unroll
-        for (int i = 0; i < 8; ++i) sum[i] += nonfinite_value(words[i / 2] >> 16 * (i % 2));
+        for (int i = 0; i < 8; ++i) found |= nonfinite(words[i / 2] >> 16 * (i % 2));
+        if (!found) continue;
+        const float p = vanishes(own, others.row(row), head_dim, scale) ? 0.0f : 1.0f;
+#pragma unroll
+        for (int i = 0; i < 8; ++i) sum[i] += p * nonfinite_value(words[i / 2] >> 16 * (i % 2));
     }
     unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
 #pragma unroll
@@ -399,7 +414,7 @@ __device__ __forceinline__ int thread_index() {
 struct Forward {
     const Problem& problem;
     const Rows k_rows, v_rows;
-    const unsigned k_ring, v_ring;
+    const unsigned q_tile, k_ring, v_ring;
     const int row0;
     float scale, bias;  // of the sigmoid's exponent
     int stage = 0;      // of the tile being consumed
@@ -408,8 +423,6 @@ struct Forward {
     float o[M_BLOCKS][HEAD_DIM / 8][4];
     Scores s[2];         // of even and of odd groups
     Probabilities p[2];
-    unsigned q_lane, k_lane, v_lane;  // where the lane reads fragments: of its Q rows, and within a tile of K and of V
-    int warp_keys_end;                // the first key that none of the warp's rows sees
     bool pending = false;             // whether the last group's P still waits for its V
     bool cleared = false;             // whether values had to be kept from rows that do not see them
 
@@ -425,7 +438,7 @@ struct Forward {
         Register k[KEY_BLOCKS][4], v[KEY_BLOCKS][4], q[M_BLOCKS][4];
     };
 
-    __device__ __forceinline__ void read(Fragments& f, unsigned keys, unsigned values, int step) {
+    __device__ __forceinline__ void read(Fragments& f, unsigned queries, unsigned keys, unsigned values, int step) {
 #pragma unroll
         for (int i = 0; i < KEY_BLOCKS; ++i) {
             load_matrix_x4_transposed(f.v[i], at_step(values + i * 16 * ROW_BYTES, step));
@@ -433,7 +446,7 @@ struct Forward {
         }
         if (step >= Q_RESIDENT_STEPS)
 #pragma unroll
-            for (int mb = 0; mb < M_BLOCKS; ++mb) load_matrix_x4(f.q[mb], at_step(q_lane + mb * 16 * ROW_BYTES, step));
+            for (int mb = 0; mb < M_BLOCKS; ++mb) load_matrix_x4(f.q[mb], at_step(queries + mb * 16 * ROW_BYTES, step));
     }
 
     // One packed pair of P from two neighbouring scores; the accurate sigmoid leaves their e in S for the long form.
@@ -489,13 +502,14 @@ struct Forward {
     __device__ __forceinline__ void advance(Scores& s, Probabilities& p, Scores& other_s, Probabilities& other_p, int key, unsigned next_keys,
                                             unsigned values_before) {
         Fragments f[2];
-        read(f[0], next_keys, values_before, 0);
+        const unsigned queries = Q_RESIDENT_STEPS < K_STEPS ? query_rows() : 0;
+        read(f[0], queries, next_keys, values_before, 0);
         sigmoid_settle(other_s, other_p);
         clear(other_s);
         Register latest = 0;
 #pragma unroll
         for (int step = 0; step < K_STEPS; ++step) {
-            if (step + 1 < K_STEPS) read(f[(step + 1) % 2], paced(next_keys, latest), values_before, step + 1);
+            if (step + 1 < K_STEPS) read(f[(step + 1) % 2], queries, paced(next_keys, latest), values_before, step + 1);
             multiply_values(other_p, f[step % 2], step);
             multiply_queries(other_s, f[step % 2], step);
 #pragma unroll
@@ -519,6 +533,14 @@ struct Forward {
         }
     }
 
+    // Where the lane reads fragments: of its Q rows, of a group of K, of a group of V.
+    __device__ __forceinline__ unsigned query_rows() const {
+        const int self = thread_index();
+        return rows_fragment(q_tile + self / 32 * WARP_ROWS * ROW_BYTES, self % 32);
+    }
+    __device__ __forceinline__ unsigned keys(int stage, int group) const { return columns_fragment(k_ring + place(stage, group), thread_index() % 32); }
+    __device__ __forceinline__ unsigned values(int stage, int group) const { return rows_fragment(v_ring + place(stage, group), thread_index() % 32); }
+
     // The place of a group within a ring: its first row's offset.
     static __device__ __forceinline__ unsigned place(int stage, int group) { return stage * KV_BYTES + group * GROUP * ROW_BYTES; }
 
@@ -535,9 +557,9 @@ struct Forward {
                 load(tile + STAGES - 1, before);
             }
             const int key = tile * TILE_N + group * GROUP, now = group % 2, other = 1 - now;
-            const unsigned next_keys = k_lane + (group + 1 < GROUPS ? place(stage, group + 1) : place(after, 0));
-            const unsigned values_before = v_lane + (group > 0 ? place(stage, group - 1) : place(before, GROUPS - 1));
-            if (MASKED && key >= warp_keys_end)
+            const unsigned next_keys = group + 1 < GROUPS ? keys(stage, group + 1) : keys(after, 0);
+            const unsigned values_before = group > 0 ? values(stage, group - 1) : values(before, GROUPS - 1);
+            if (MASKED && key >= visible_keys_end(row0 + (thread_index() / 32 + 1) * WARP_ROWS - 1, problem))
                 finish(s[other], p[other], values_before);
             else
                 advance<MASKED>(s[now], p[now], s[other], p[other], key, next_keys, values_before);
@@ -559,7 +581,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
     const unsigned q_tile = shared_address(shared), k_ring = q_tile + (Q_IN_RING ? 0 : Q_BYTES), v_ring = k_ring + STAGES * KV_BYTES;
 
     Forward f{problem, Rows(params.k, params.k_strides, batch, kv_head), Rows(params.v, params.v_strides, batch, kv_head),
-              k_ring, v_ring, row0, sigmoid_scale(problem.scale_log2), sigmoid_bias(problem.bias_log2)};
+              q_tile, k_ring, v_ring, row0, sigmoid_scale(problem.scale_log2), sigmoid_bias(problem.bias_log2)};
 
     // Load: Q, then the first tiles of K and V.
     load_tile<TILE_M>(q_tile, Rows(params.q, params.q_strides, batch, head), row0, problem.seq_len_q, problem.head_dim, thread);
@@ -576,16 +598,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
 #pragma unroll
             for (int i = 0; i < 4; ++i) f.o[mb][n][i] = 0.0f;
     }
-    f.warp_keys_end = visible_keys_end(row0 + (warp + 1) * WARP_ROWS - 1, problem);
-    f.k_lane = columns_fragment(k_ring, lane);
-    f.v_lane = rows_fragment(v_ring, lane);
-    f.q_lane = rows_fragment(q_tile + warp * WARP_ROWS * ROW_BYTES, lane);
+    const unsigned queries = f.query_rows();
     cp_async_wait<Q_IN_RING ? 0 : STAGES - 1>();
     __syncthreads();
 #pragma unroll
     for (int mb = 0; mb < M_BLOCKS; ++mb)
 #pragma unroll
-        for (int step = 0; step < Q_RESIDENT_STEPS; ++step) load_matrix_x4(f.q[mb][step], at_step(f.q_lane + mb * 16 * ROW_BYTES, step));
+        for (int step = 0; step < Q_RESIDENT_STEPS; ++step) load_matrix_x4(f.q[mb][step], at_step(queries + mb * 16 * ROW_BYTES, step));
     if constexpr (Q_IN_RING) {
         __syncthreads();
         load_first_tiles();
@@ -608,12 +627,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
 #pragma unroll
     for (int step = 0; step < K_STEPS; ++step) {
         Forward::Fragments first;
-        f.read(first, f.k_lane, f.v_lane, step);
+        f.read(first, queries, f.keys(0, 0), f.values(0, 0), step);
         f.multiply_queries(f.s[0], first, step);
     }
     for (int tile = 0; tile < whole_tiles; ++tile) f.consume<false>(tile);
     for (int tile = whole_tiles; tile < tiles; ++tile) f.consume<true>(tile);
-    f.finish(f.s[1], f.p[1], f.v_lane + Forward::place(f.stage == 0 ? STAGES - 1 : f.stage - 1, GROUPS - 1));
+    f.finish(f.s[1], f.p[1], f.values(f.stage == 0 ? STAGES - 1 : f.stage - 1, GROUPS - 1));
     cp_async_wait<0>();
     if constexpr (Q_IN_RING) __syncthreads();
 
@@ -646,7 +665,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
                 const int row = row0 + warp_row + index / ROW_CHUNKS, chunk = index % ROW_CHUNKS;
                 if (row >= problem.seq_len_q || chunk * 8 >= problem.head_dim) continue;
                 uint4* out = reinterpret_cast<uint4*>(o + row * params.o_strides.seq + chunk * 8);
-                *out = add_nonfinite(*out, f.v_rows.data + chunk * 8, f.v_rows.stride, whole_tiles * TILE_N, visible_keys_end(row, problem));
+                *out = add_nonfinite(*out, f.v_rows.data + chunk * 8, f.v_rows.stride, whole_tiles * TILE_N, visible_keys_end(row, problem),
+                                     Rows(params.q, params.q_strides, batch, head).row(row), f.k_rows, problem.head_dim, problem.scale);
             }
         }
 }

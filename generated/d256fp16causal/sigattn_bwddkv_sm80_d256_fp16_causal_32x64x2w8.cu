@@ -4,7 +4,7 @@
 // fp16, head dims up to 256, causal mask, accurate sigmoid, for sm_80.
 //
 // Tiles of 32 query rows x 64 keys, 2 in flight; 8 warps; at least 1 per SM. At most 255 registers per thread,
-// 139312 bytes of dynamic shared memory per block.
+// 131152 bytes of dynamic shared memory per block.
 //
 // Made by: sigattn-gen --arch sm_80 --head-dims 256 --dtypes fp16 --masks causal --passes backward --tiles 32x64x2w8
 
@@ -30,7 +30,7 @@ constexpr int STAGES           = 2;      // tiles in flight
 constexpr int WARPS            = 8;      // per block
 constexpr int THREADS          = 256;    // per block
 constexpr int BLOCKS_PER_SM    = 1;      // that registers must allow
-constexpr int SHARED_BYTES     = 139312; // dynamic shared memory per block
+constexpr int SHARED_BYTES     = 131152; // dynamic shared memory per block
 constexpr bool ACCUMULATE_DQ   = false;  // dQ too, added into a float32 workspace
 
 // ---- common/dtype_fp16.cuh
@@ -56,7 +56,7 @@ __device__ __forceinline__ void load_matrix_x4_transposed(Register (&r)[4], unsi
 
 // ---- common/dtype_fp16.cuh
 // P and dS enter their products times a power of two, taken out again in the epilogue.
-// At b = -ln n and n = 64k, sigma is about 2^-16, where half precision has four bits left; times 2^14 it has all eleven.
+// At b = -ln n and n = 64k, sigma is about 2^-16, where half precision is subnormal; times 2^14 it has all its bits.
 constexpr int P_SCALE_LOG2 = 14;
 constexpr int DS_SCALE_LOG2 = 8;
 
@@ -77,6 +77,13 @@ __device__ __forceinline__ Register pack(float low, float high) {
     Register r;
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
     return r;
+}
+
+// The value of one element's bits.
+__device__ __forceinline__ float unpack(unsigned bits) {
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(static_cast<unsigned short>(bits)));
+    return value;
 }
 
 // The larger of each half; NaN where either is NaN.
@@ -136,8 +143,8 @@ __device__ __forceinline__ int visible_queries_begin(int key, const Problem& p) 
 }
 
 // ---- common/sigmoid_gradient_accurate.cuh
-// The accurate sigmoid for the backward pass: with E = exp(-x), sigma = 1 / (1 + E) and 1 - sigma = E sigma, exact at either infinity. There is
-// time for the reciprocal here: this pass has two and a half times the forward's products for the same number of exponentials.
+// The accurate sigmoid for the backward pass: with E = exp(-x), sigma = 1 / (1 + E), right at either infinity. There is time for the
+// reciprocal here: this pass has two and a half times the forward's products for the same number of exponentials.
 
 // ---- ptx/math.cuh
 // Special functions and NaN-keeping minima, one PTX instruction each.
@@ -166,32 +173,34 @@ __device__ __forceinline__ float min_or_nan(float a, float b) {
     return y;
 }
 
-// ---- common/sigmoid_pair.cuh
-// What the backward pass wants of a sigmoid: dS = sigma (1 - sigma) dP, so sigma and one minus sigma, both to full relative accuracy.
+// ---- common/slope.cuh
+// The slope of the sigmoid: dS = sigma (1 - sigma) dP.
 
-struct SigmoidPair {
-    float p;           // sigma * 2^P_SCALE_LOG2
-    float complement;  // (1 - sigma) * 2^(DS_SCALE_LOG2 - P_SCALE_LOG2), so that p * complement is dS / dP times 2^DS_SCALE_LOG2
-};
+// ---- common/power_of_two.cuh
+// Powers of two by which P and dS are scaled.
 
 // 2^exponent, of a constant.
 __device__ constexpr float power_of_two(int exponent) {
     return exponent < 0 ? 1.0f / static_cast<float>(1ll << -exponent) : static_cast<float>(1ll << exponent);
 }
 
+// ---- common/slope.cuh
+// sigma (1 - sigma) * 2^DS_SCALE_LOG2 from p = sigma * 2^P_SCALE_LOG2, to 1e-7 absolute: so to full precision but where sigma rounds to 1.
+__device__ __forceinline__ float slope(float p) {
+    if constexpr (P_SCALE_LOG2 == 0 && DS_SCALE_LOG2 == 0) return fmaf(-p, p, p);
+    return p * fmaf(p, -power_of_two(DS_SCALE_LOG2 - 2 * P_SCALE_LOG2), power_of_two(DS_SCALE_LOG2 - P_SCALE_LOG2));
+}
+
 // ---- common/sigmoid_gradient_accurate.cuh
 struct SigmoidGradient {
-    static constexpr int E_LOG2 = DS_SCALE_LOG2 - 2 * P_SCALE_LOG2;  // E carries this power of two, so that E * p is the scaled complement
-
     float scale, bias;  // of the exponent
 
-    __device__ __forceinline__ SigmoidGradient(const Problem& problem) : scale(-problem.scale_log2), bias(E_LOG2 - problem.bias_log2) {}
+    // E carries 1 / P's power of two.
+    __device__ __forceinline__ SigmoidGradient(const Problem& problem) : scale(-problem.scale_log2), bias(-P_SCALE_LOG2 - problem.bias_log2) {}
 
-    // Of the raw product s: x = problem.scale * s + bias.
-    __device__ __forceinline__ SigmoidPair operator()(float s) const {
-        const float e = exp2_approx(fmaf(s, scale, bias));
-        const float p = reciprocal_approx(fmaf(e, power_of_two(-P_SCALE_LOG2 - E_LOG2), power_of_two(-P_SCALE_LOG2)));
-        return {p, p * min_or_nan(e, 0x1p126f)};  // where e is infinite p is 0, and so must their product be
+    // sigma * 2^P_SCALE_LOG2 of the raw product s: x = problem.scale * s + bias.
+    __device__ __forceinline__ float operator()(float s) const {
+        return reciprocal_approx(exp2_approx(fmaf(s, scale, bias)) + power_of_two(-P_SCALE_LOG2));
     }
 };
 
@@ -362,21 +371,31 @@ __device__ __forceinline__ bool clear_nonfinite(unsigned tile, int thread) {
 }
 
 // The value of a non-finite element as a float; 0 for a finite one.
-__device__ __forceinline__ float nonfinite_value(unsigned bits) {
-    if (!nonfinite(bits)) return 0.0f;
-    const bool nan = bits & ~EXPONENT_BITS & 0x7fffu;
-    return __uint_as_float((bits & 0x8000u) << 16 | 0x7f800000u | (nan ? 0x400000u : 0u));
+__device__ __forceinline__ float nonfinite_value(unsigned bits) { return nonfinite(bits) ? unpack(bits & 0xffffu) : 0.0f; }
+
+// Whether sigma of the logit of two rows is exactly 0: a logit of -inf, which takes an infinity in one of them.
+__device__ __forceinline__ bool vanishes(const Element* a, const Element* b, int head_dim, float scale) {
+    float sum = 0.0f;
+#pragma unroll 1
+    for (int i = 0; i < head_dim; ++i) sum = fmaf(unpack(a[i]), unpack(b[i]), sum);
+    return sum * scale == -__uint_as_float(0x7f800000u);
 }
 
-// What the non-finite values of rows [first, end) add to eight columns of a sum of them with positive weights: one chunk of the result,
-// whose rows begin at `column` of the source.
-__device__ __forceinline__ uint4 add_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end) {
+// What the non-finite values of rows [first, end) add to eight columns of their sum with weights P: one chunk of the result, whose rows begin
+// at `column` of the source. P is positive, or 0 where the logit of `own` and that row of `others` is -inf.
+__device__ __forceinline__ uint4 add_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end, const Element* own,
+                                               const Rows& others, int head_dim, float scale) {
     float sum[8] = {};
     for (int row = first; row < end; ++row) {
         const uint4 value = *reinterpret_cast<const uint4*>(column + row * stride);
         const unsigned words[4] = {value.x, value.y, value.z, value.w};
+        bool found = false;
 #pragma unroll
-        for (int i = 0; i < 8; ++i) sum[i] += nonfinite_value(words[i / 2] >> 16 * (i % 2));
+        for (int i = 0; i < 8; ++i) found |= nonfinite(words[i / 2] >> 16 * (i % 2));
+        if (!found) continue;
+        const float p = vanishes(own, others.row(row), head_dim, scale) ? 0.0f : 1.0f;
+#pragma unroll
+        for (int i = 0; i < 8; ++i) sum[i] += p * nonfinite_value(words[i / 2] >> 16 * (i % 2));
     }
     unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
 #pragma unroll
@@ -452,14 +471,9 @@ struct OwnRows {
     }
 };
 
-// A scores tile of own rows x 16 passing rows, and sums over passing rows.
-template <int BLOCKS>
-using Scores = float[BLOCKS][2][4];
+// Sums over passing rows.
 template <int BLOCKS>
 using Gradient = float[BLOCKS][HEAD_DIM / 8][4];
-// A scores tile packed as the A operand of a sum over the passing rows.
-template <int BLOCKS>
-using Operand = Register[BLOCKS][4];
 
 template <int BLOCKS>
 __device__ __forceinline__ void clear(Gradient<BLOCKS>& gradient) {
@@ -489,11 +503,19 @@ __device__ __forceinline__ void multiply_step(float (&scores)[BLOCKS][2][4], con
     }
 }
 
-// All steps.
-template <int BLOCKS, int RESIDENT>
+// A barrier of the warp, which the compiler moves no load across: without any it reads ahead until registers run out.
+__device__ __forceinline__ void fence(bool fenced, int step) {
+    if (fenced && step > 0 && step % 2 == 0) __syncwarp();
+}
+
+// All steps; FENCED where registers are short.
+template <bool FENCED = false, int BLOCKS, int RESIDENT>
 __device__ __forceinline__ void multiply(float (&scores)[BLOCKS][2][4], const OwnRows<BLOCKS, RESIDENT>& own, unsigned passing) {
 #pragma unroll
-    for (int step = 0; step < K_STEPS; ++step) multiply_step(scores, own, passing, step);
+    for (int step = 0; step < K_STEPS; ++step) {
+        fence(FENCED, step);
+        multiply_step(scores, own, passing, step);
+    }
 }
 
 // gradient += operand * passing, of the columns [16 * step, 16 * step + 16); `passing` is a rows_fragment address.
@@ -510,10 +532,13 @@ __device__ __forceinline__ void accumulate_step(float (&gradient)[BLOCKS][HEAD_D
 }
 
 // The same of all columns.
-template <int BLOCKS>
+template <bool FENCED = false, int BLOCKS>
 __device__ __forceinline__ void accumulate(float (&gradient)[BLOCKS][HEAD_DIM / 8][4], const Register (&operand)[BLOCKS][4], unsigned passing) {
 #pragma unroll
-    for (int step = 0; step < K_STEPS; ++step) accumulate_step(gradient, operand, passing, step);
+    for (int step = 0; step < K_STEPS; ++step) {
+        fence(FENCED, step);
+        accumulate_step(gradient, operand, passing, step);
+    }
 }
 
 // Stores own rows [0, end) of a gradient times `factor` to global memory, through `staging` rows of the warp's own in shared memory, so that
@@ -568,7 +593,7 @@ __device__ __forceinline__ void barrier_sync(int id, int threads) { asm volatile
 // ---- ptx/opaque.cuh
 // Hides where a value comes from: what a loop computes from it is computed there again, instead of being kept in registers all along.
 
-__device__ __forceinline__ int opaque(int value) {
+__device__ __forceinline__ unsigned opaque(unsigned value) {
     asm volatile("" : "+r"(value));
     return value;
 }
@@ -585,12 +610,11 @@ constexpr bool PAIRED = HEAD_DIM > 64;
 constexpr int KEY_WARPS = PAIRED ? WARPS / 2 : WARPS;
 constexpr int WARP_KEYS = TILE_N / KEY_WARPS;
 constexpr int KEY_BLOCKS = WARP_KEYS / 16;
-constexpr int K_RESIDENT_STEPS = !PAIRED ? 0 : HEAD_DIM == 128 || HEAD_DIM == 256 ? K_STEPS * 3 / 4 : K_STEPS;
-constexpr int V_RESIDENT_STEPS = PAIRED ? K_RESIDENT_STEPS : K_STEPS;
-constexpr int CHUNKS = TILE_M / 16;                       // of 16 queries
-constexpr int PAIRS = KEY_BLOCKS * 4;                     // packed registers per lane and chunk
-constexpr int HANDOVER_CHUNKS = CHUNKS % 2 == 0 ? 2 : 1;  // that a pair's first warp makes before its second is told
-constexpr int HANDOVERS = CHUNKS / HANDOVER_CHUNKS;
+constexpr int K_RESIDENT_STEPS = PAIRED ? K_STEPS : 0;      // of K's fragments; those of V all stay in registers
+constexpr int CHUNKS = TILE_M / 16;                         // of 16 queries
+constexpr int PAIRS = KEY_BLOCKS * 4;                       // packed registers per lane and chunk
+constexpr int LAST_HANDOVER = 15;                           // the barrier of a tile's last chunk
+constexpr bool FENCED = HEAD_DIM == 128 && !ACCUMULATE_DQ;  // the kernel that does not fit its registers otherwise
 
 // Shared memory: K | V, later dS (two tiles) and P (1 - P) of the pairs | the ring of Q and dO | the task | the warps' shares of the bias
 // gradient.
@@ -598,11 +622,10 @@ constexpr int KV_BYTES = TILE_N * ROW_BYTES;
 constexpr int Q_BYTES = TILE_M * ROW_BYTES;
 constexpr int DS_BYTES = ACCUMULATE_DQ ? TILE_N * TILE_M * 2 : 0;
 constexpr int SLOPE_BYTES = PAIRED ? TILE_N * TILE_M * 4 : 0;
-constexpr int V_BYTES = V_RESIDENT_STEPS < K_STEPS ? KV_BYTES : 0;  // that must stay
-constexpr int EXCHANGE_BYTES = 2 * DS_BYTES + SLOPE_BYTES > KV_BYTES - V_BYTES ? 2 * DS_BYTES + SLOPE_BYTES : KV_BYTES - V_BYTES;
+constexpr int EXCHANGE_BYTES = 2 * DS_BYTES + SLOPE_BYTES > KV_BYTES ? 2 * DS_BYTES + SLOPE_BYTES : KV_BYTES;
 constexpr int DBIAS_BYTES = ACCUMULATE_DQ ? WARPS * 4 : 0;
-constexpr int TASK_BYTES = 48;
-constexpr int TASK_OFFSET = KV_BYTES + V_BYTES + EXCHANGE_BYTES + 2 * STAGES * Q_BYTES;
+constexpr int TASK_BYTES = 80;
+constexpr int TASK_OFFSET = KV_BYTES + EXCHANGE_BYTES + 2 * STAGES * Q_BYTES;
 
 // How dQ of a tile is shared among the warps, each DQ_ROWS x DQ_COLUMNS: the split that reads the fewest fragments.
 __device__ constexpr int dq_column_warps() {
@@ -618,6 +641,8 @@ constexpr int DQ_COLUMN_WARPS = dq_column_warps();
 static_assert(DQ_COLUMN_WARPS > 0, "no split of TILE_M x HEAD_DIM among the warps in multiples of 16");
 constexpr int DQ_ROWS = TILE_M * DQ_COLUMN_WARPS / WARPS, DQ_BLOCKS = DQ_ROWS / 16;
 constexpr int DQ_COLUMNS = HEAD_DIM / DQ_COLUMN_WARPS, DQ_STEPS = DQ_COLUMNS / 16;
+constexpr int DQ_PASS_STEPS = HEAD_DIM < 128 ? DQ_STEPS : 1;  // of 16 columns at a time, as registers allow
+constexpr int DQ_UNROLL = PAIRED ? TILE_N / 16 : 2;           // of the loop over the keys
 
 // A tile of dS^T in shared memory: rows of TILE_M queries, swizzled like the others.
 constexpr int DS_ROW_BYTES = TILE_M * 2;
@@ -626,64 +651,65 @@ __device__ __forceinline__ unsigned ds_offset(int key, int chunk) {
     return key * DS_ROW_BYTES + ((chunk ^ (TILE_M == 16 ? key >> 2 & 1 : TILE_M == 32 ? key >> 1 & 3 : key & 7)) << 4);
 }
 
-static_assert(THREADS == WARPS * 32 && WARP_KEYS % 16 == 0 && TILE_M % 16 == 0 && STAGES % 2 == 0);
-static_assert(!PAIRED || KEY_WARPS * HANDOVERS <= 15, "each handover has a named barrier of its own");
+static_assert(THREADS == WARPS * 32 && WARP_KEYS % 16 == 0 && TILE_M % 16 == 0 && STAGES >= 2);
+static_assert(!PAIRED || KEY_WARPS * (CHUNKS - 1) < LAST_HANDOVER, "each handover has a named barrier of its own");
 static_assert(SHARED_BYTES == TASK_OFFSET + TASK_BYTES + DBIAS_BYTES);
 
 using KeyScores = float[KEY_BLOCKS][2][4];   // S^T or dP^T of 16 queries
 using KeyOperand = Register[KEY_BLOCKS][4];  // P^T or dS^T of 16 queries
 using KeyGradient = float[KEY_BLOCKS][HEAD_DIM / 8][4];
 
-// What a block does: one tile of keys against the query tiles [first_tile, last_tile) of a group of heads. Of these, [first_whole, end_whole)
-// see every key of a full tile. It waits in shared memory, since fragments take nearly every register.
+// What a block does: one tile of keys against the query tiles [first_tile, last_tile) of a group of heads, head by head. Of these tiles,
+// [first_whole, end_whole) see every key of a full tile. It waits in shared memory, since fragments take nearly every register.
 struct Task {
     int batch, kv_head, key0;
-    int first_head;
+    int head, end_head;  // the current one, and the end of the group's
     int first_tile, last_tile, first_whole, end_whole;
     int scrub_k = 0;  // whether K has non-finite elements, which a query that does not see them must not be given
     int scrub = 0;    // whether Q or dO has had
     SigmoidGradient sigmoid;
+    const void *q, *d_o;  // of the current head
+    float* dq;            // its part of the workspace
 
     __device__ __forceinline__ Task(int block, const Problem& p) : sigmoid(p) {
         const int key_tiles = (p.seq_len_k + TILE_N - 1) / TILE_N;
         batch = block / key_tiles / p.heads_kv;
         kv_head = block / key_tiles % p.heads_kv;
         key0 = block % key_tiles * TILE_N;
-        first_head = kv_head * (p.heads_q / p.heads_kv);
+        head = kv_head * (p.heads_q / p.heads_kv);
+        end_head = head + p.heads_q / p.heads_kv;
         first_tile = visible_queries_begin(key0, p) / TILE_M;
         last_tile = (p.seq_len_q + TILE_M - 1) / TILE_M;
         first_whole = (visible_queries_begin(key0 + TILE_N - 1, p) + TILE_M - 1) / TILE_M;
         end_whole = key0 + TILE_N <= p.seq_len_k ? p.seq_len_q / TILE_M : 0;
     }
-    __device__ __forceinline__ int tiles() const { return max(last_tile - first_tile, 0); }
-    __device__ __forceinline__ int group(const Problem& p) const { return p.heads_q / p.heads_kv; }
+
+    // Turns to another head of the group.
+    __device__ __forceinline__ void start(int next, const BackwardParams& params) {
+        head = next;
+        q = Rows(params.q, params.q_strides, batch, head).data;
+        d_o = Rows(params.d_o, params.do_strides, batch, head).data;
+        if constexpr (ACCUMULATE_DQ) dq = dq_tile(params.dq_accum, params.problem, batch, head, 0);
+    }
 };
 static_assert(sizeof(Task) == TASK_BYTES);
-
-// The query tile of one step: those of the group's first head come first, then those of the next.
-struct Place {
-    int head, tile;
-
-    __device__ __forceinline__ Place(int step, const Task& task)
-        : head(task.first_head + step / task.tiles()), tile(task.first_tile + step % task.tiles()) {}
-};
 
 extern __shared__ __align__(128) unsigned char shared[];
 
 struct Backward {
     const BackwardParams& params;
     const Problem& problem;
-    const unsigned k_tile, ds_ring, slope, q_ring;  // in shared memory
+    const unsigned k_tile, ds_ring, slopes, q_ring;  // in shared memory
     Task task;
     int thread, warp, lane;
     int warp_key;            // the warp's first key in the tile
     unsigned columns, rows;  // where the lane reads fragments of a tile at 0
     float dbias = 0.0f;      // the lane's share of the current head's
 
-    // Who runs this and on what, again at every step: kept through the loop, all that follows from it would take too many registers.
+    // Who runs this and on what, asked again and again: kept through the loop, all that follows from it would take too many registers.
     __device__ __forceinline__ void identify() {
         task = *reinterpret_cast<const Task*>(shared + opaque(TASK_OFFSET));
-        thread = opaque(threadIdx.x);
+        thread = opaque(threadIdx.x) % THREADS;  // the modulus tells the compiler the range
         warp = thread / 32;
         lane = thread % 32;
         warp_key = warp % KEY_WARPS * WARP_KEYS;
@@ -691,20 +717,20 @@ struct Backward {
         rows = rows_fragment(0, lane);
     }
 
-    __device__ __forceinline__ unsigned q_stage(int stage) const { return q_ring + stage * 2 * Q_BYTES; }
-    __device__ __forceinline__ unsigned do_stage(int stage) const { return q_stage(stage) + Q_BYTES; }
-    __device__ __forceinline__ unsigned ds_tile(int parity) const { return ds_ring + parity * DS_BYTES; }
+    // Where a query tile's rows and its dS lie.
+    __device__ __forceinline__ unsigned q_stage(unsigned tile) const { return q_ring + tile % STAGES * (2 * Q_BYTES); }
+    __device__ __forceinline__ unsigned do_stage(unsigned tile) const { return q_stage(tile) + Q_BYTES; }
+    __device__ __forceinline__ unsigned ds_tile(unsigned tile) const { return ds_ring + tile % 2 * DS_BYTES; }
 
+    __device__ __forceinline__ int group() const { return problem.heads_q / problem.heads_kv; }
     __device__ __forceinline__ bool first_half() const { return warp < KEY_WARPS; }
-    __device__ __forceinline__ int steps() const { return task.tiles() * task.group(problem); }
 
-    // Starts the copy of one step's query tile, if there is such a step.
-    __device__ __forceinline__ void load(int step) const {
-        if (step < steps()) {
-            const Place at(step, task);
-            const Rows q(params.q, params.q_strides, task.batch, at.head), d_o(params.d_o, params.do_strides, task.batch, at.head);
-            load_tile<TILE_M>(q_stage(step % STAGES), q, at.tile * TILE_M, problem.seq_len_q, problem.head_dim, thread);
-            load_tile<TILE_M>(do_stage(step % STAGES), d_o, at.tile * TILE_M, problem.seq_len_q, problem.head_dim, thread);
+    // Starts the copy of one query tile, if there is such a tile.
+    __device__ __forceinline__ void load(int tile) const {
+        if (tile < task.last_tile) {
+            const Rows q(task.q, params.q_strides, 0, 0), d_o(task.d_o, params.do_strides, 0, 0);
+            load_tile<TILE_M>(q_stage(tile), q, tile * TILE_M, problem.seq_len_q, problem.head_dim, thread);
+            load_tile<TILE_M>(do_stage(tile), d_o, tile * TILE_M, problem.seq_len_q, problem.head_dim, thread);
         }
         cp_async_commit();
     }
@@ -715,43 +741,56 @@ struct Backward {
     }
 
     // A packed pair of P^T from two neighbouring elements of S^T, which P (1 - P) replaces.
-    template <bool MASKED>
-    __device__ __forceinline__ void activate(KeyScores& s, KeyOperand& operand, int pair, int query) const {
+    __device__ __forceinline__ void activate(KeyScores& s, KeyOperand& p, int pair) const {
         const int block = pair / 4, n = pair % 4 / 2, r = pair % 2;
-        float p[2];
-#pragma unroll
-        for (int i = 0; i < 2; ++i) {
-            const SigmoidPair both = task.sigmoid(s[block][n][2 * r + i]);
-            p[i] = both.p;
-            s[block][n][2 * r + i] = both.p * both.complement;
-            if constexpr (MASKED)
-                if (!visible(query)(block * 16 + 8 * r, 8 * n + i)) p[i] = 0.0f;
-        }
-        operand[block][2 * n + r] = pack(p[0], p[1]);
+        float &low = s[block][n][2 * r], &high = s[block][n][2 * r + 1];
+        const float p_low = task.sigmoid(low), p_high = task.sigmoid(high);
+        p[block][2 * n + r] = pack(p_low, p_high);
+        low = slope(p_low);
+        high = slope(p_high);
     }
 
-    // A packed pair of dS^T from two neighbouring elements of dP^T and their P (1 - P).
-    template <bool MASKED>
-    __device__ __forceinline__ void differentiate(const float (&dp)[4], const float (&slopes)[4], KeyOperand& operand, int pair, int query) {
-        const int block = pair / 4, n = pair % 4 / 2, r = pair % 2;
-        float ds[2];
+    // Zeroes P^T where the mask or an end hides it. The barriers keep the compiler from mixing the mask with what is around it, which takes
+    // too many registers.
+    __device__ __forceinline__ void hide(KeyOperand& p, int query) const {
+        __syncwarp();
+        const Visible see = visible(query);
 #pragma unroll
-        for (int i = 0; i < 2; ++i) {
-            ds[i] = dp[2 * r + i] * slopes[2 * r + i];
-            if constexpr (MASKED)
-                if (!visible(query)(block * 16 + 8 * r, 8 * n + i)) ds[i] = 0.0f;
-            if constexpr (ACCUMULATE_DQ) dbias += ds[i];
+        for (int pair = 0; pair < PAIRS; ++pair) {
+            const int key = pair / 4 * 16 + pair % 2 * 8, column = pair % 4 / 2 * 8;
+            if (!see(key, column)) p[pair / 4][pair % 4] &= 0xffff0000u;
+            if (!see(key, column + 1)) p[pair / 4][pair % 4] &= 0x0000ffffu;
         }
-        operand[block][2 * n + r] = pack(ds[0], ds[1]);
+        __syncwarp();
+    }
+
+    // The same of dS^T.
+    __device__ __forceinline__ void hide(KeyScores& ds, int query) const {
+        __syncwarp();
+        const Visible see = visible(query);
+#pragma unroll
+        for (int i = 0; i < 8 * KEY_BLOCKS; ++i)
+            if (!see(i / 8 * 16 + i % 4 / 2 * 8, i / 4 % 2 * 8 + i % 2)) ds[i / 8][i / 4 % 2][i % 4] = 0.0f;
+        __syncwarp();
+    }
+
+    // Packs dS^T, and adds it to the bias gradient.
+    __device__ __forceinline__ void finish(const KeyScores& ds, KeyOperand& operand) {
+#pragma unroll
+        for (int i = 0; i < 2 * PAIRS; i += 2) {
+            const float low = ds[i / 8][i / 4 % 2][i % 4], high = ds[i / 8][i / 4 % 2][i % 4 + 1];
+            if constexpr (ACCUMULATE_DQ) dbias += low, dbias += high;
+            operand[i / 8][i % 8 / 2] = pack(low, high);
+        }
     }
 
     // Leaves dS^T of 16 queries for dQ.
-    __device__ __forceinline__ void store_ds(const KeyOperand& ds, int chunk, int parity) const {
+    __device__ __forceinline__ void store_ds(const KeyOperand& ds, int chunk, int tile) const {
         if constexpr (ACCUMULATE_DQ) {
 #pragma unroll
             for (int i = 0; i < PAIRS; ++i) {
                 const int key = warp_key + i / 4 * 16 + i % 2 * 8 + lane / 4;
-                store_shared(ds_tile(parity) + ds_offset(key, 2 * chunk + i % 4 / 2) + 4 * (lane & 3), ds[i / 4][i % 4]);
+                store_shared(ds_tile(tile) + ds_offset(key, 2 * chunk + i % 4 / 2) + 4 * (lane & 3), ds[i / 4][i % 4]);
             }
         }
     }
@@ -766,8 +805,8 @@ struct Backward {
 
     // Both halves by one warp. The products of a chunk's sums run beside those of the next one's scores.
     template <bool MASKED, class K, class V>
-    __device__ __forceinline__ void whole_tile(const K& k, const V& v, KeyGradient& dk, KeyGradient& dv, int step, int query0) {
-        const unsigned q = q_stage(step % STAGES), d_o = do_stage(step % STAGES);
+    __device__ __forceinline__ void whole_tile(const K& k, const V& v, KeyGradient& dk, KeyGradient& dv, int tile) {
+        const unsigned q = q_stage(tile), d_o = do_stage(tile);
         KeyScores s, dp;
         multiply(s, k, q + columns);
         multiply(dp, v, d_o + columns);
@@ -776,11 +815,15 @@ struct Backward {
             const unsigned offset = chunk * 16 * ROW_BYTES, next = offset + 16 * ROW_BYTES;
             KeyOperand p, ds;
 #pragma unroll
-            for (int pair = 0; pair < PAIRS; ++pair) {
-                activate<MASKED>(s, p, pair, query0 + chunk * 16);
-                differentiate<MASKED>(dp[pair / 4][pair % 4 / 2], s[pair / 4][pair % 4 / 2], ds, pair, query0 + chunk * 16);
+            for (int pair = 0; pair < PAIRS; ++pair) activate(s, p, pair);
+#pragma unroll
+            for (int i = 0; i < 8 * KEY_BLOCKS; ++i) dp[i / 8][i / 4 % 2][i % 4] *= s[i / 8][i / 4 % 2][i % 4];
+            if constexpr (MASKED) {
+                hide(p, tile * TILE_M + chunk * 16);
+                hide(dp, tile * TILE_M + chunk * 16);
             }
-            store_ds(ds, chunk, step % 2);
+            finish(dp, ds);
+            store_ds(ds, chunk, tile);
             if (MASKED && CAUSAL && task.scrub) scrub_chunk(q + offset, d_o + offset);
             if (chunk == CHUNKS - 1) {
                 accumulate(dv, p, d_o + offset + rows);
@@ -799,98 +842,114 @@ struct Backward {
 
     // P (1 - P) of one key block and chunk, handed over in the order of the fragments.
     __device__ __forceinline__ unsigned slope_address(int chunk, int block, int n) const {
-        return slope + ((((warp_key / 16 + block) * CHUNKS + chunk) * 2 + n) * 32 + lane) * 16;
+        return slopes + ((((warp_key / 16 + block) * CHUNKS + chunk) * 2 + n) * 32 + lane) * 16;
     }
-    __device__ __forceinline__ int handover_barrier(int chunk) const {
-        return 1 + warp_key / WARP_KEYS * HANDOVERS + chunk / HANDOVER_CHUNKS;
+    // Each pair has a barrier per chunk, but for the last chunk, whose barrier all pairs share: there are only 16.
+    __device__ __forceinline__ int handover_barrier(int chunk) const { return 1 + warp_key / WARP_KEYS * (CHUNKS - 1) + chunk; }
+    __device__ __forceinline__ void hand_over(int chunk) const {
+        if (chunk < CHUNKS - 1)
+            barrier_arrive(handover_barrier(chunk), 64);
+        else
+            barrier_arrive(LAST_HANDOVER, THREADS);
+    }
+    __device__ __forceinline__ void take_over(int chunk) const {
+        if (chunk < CHUNKS - 1)
+            barrier_sync(handover_barrier(chunk), 64);
+        else
+            barrier_sync(LAST_HANDOVER, THREADS);
     }
 
     // The first half of a pair: P and dV.
     template <bool MASKED, class K>
-    __device__ __forceinline__ void probability_tile(const K& k, KeyGradient& dv, int step, int query0) const {
-        const unsigned q = q_stage(step % STAGES), d_o = do_stage(step % STAGES);
+    __device__ __forceinline__ void probability_tile(const K& k, KeyGradient& dv, int tile) const {
+        const unsigned q = q_stage(tile), d_o = do_stage(tile);
 #pragma unroll 1
         for (int chunk = 0; chunk < CHUNKS; ++chunk) {
             const unsigned offset = chunk * 16 * ROW_BYTES;
             KeyScores s;
             KeyOperand p;
-            multiply(s, k, q + offset + columns);
-            if constexpr (MASKED) __syncwarp();  // keeps the compiler from mixing the mask with the product, which takes too many registers
+            multiply<FENCED>(s, k, q + offset + columns);
 #pragma unroll
             for (int i = 0; i < 2 * KEY_BLOCKS; ++i) {
-                activate<MASKED>(s, p, 2 * i, query0 + chunk * 16);
-                activate<MASKED>(s, p, 2 * i + 1, query0 + chunk * 16);
+                activate(s, p, 2 * i);
+                activate(s, p, 2 * i + 1);
                 store_shared(slope_address(chunk, i / 2, i % 2), s[i / 2][i % 2]);
             }
-            if (chunk % HANDOVER_CHUNKS == HANDOVER_CHUNKS - 1) barrier_arrive(handover_barrier(chunk), 64);
+            hand_over(chunk);
+            if constexpr (MASKED) hide(p, tile * TILE_M + chunk * 16);
             if (MASKED && CAUSAL && task.scrub) scrub_chunk(q + offset, d_o + offset);
-            accumulate(dv, p, d_o + offset + rows);
+            accumulate<FENCED>(dv, p, d_o + offset + rows);
         }
     }
 
     // The second half of a pair: dS and dK.
     template <bool MASKED, class V>
-    __device__ __forceinline__ void slope_tile(const V& v, KeyGradient& dk, int step, int query0) {
-        const unsigned q = q_stage(step % STAGES), d_o = do_stage(step % STAGES);
+    __device__ __forceinline__ void slope_tile(const V& v, KeyGradient& dk, int tile) {
+        const unsigned q = q_stage(tile), d_o = do_stage(tile);
 #pragma unroll 1
         for (int chunk = 0; chunk < CHUNKS; ++chunk) {
             const unsigned offset = chunk * 16 * ROW_BYTES;
             KeyScores dp;
             KeyOperand ds;
-            multiply(dp, v, d_o + offset + columns);
+            multiply<FENCED>(dp, v, d_o + offset + columns);
             if (MASKED && CAUSAL && task.scrub) scrub_chunk(q + offset, d_o + offset);
-            if (chunk % HANDOVER_CHUNKS == 0) barrier_sync(handover_barrier(chunk), 64);
-            if constexpr (MASKED) __syncwarp();
+            take_over(chunk);
 #pragma unroll
             for (int i = 0; i < 2 * KEY_BLOCKS; ++i) {
                 float slopes[4];
                 load_shared(slopes, slope_address(chunk, i / 2, i % 2));
-                differentiate<MASKED>(dp[i / 2][i % 2], slopes, ds, 2 * i, query0 + chunk * 16);
-                differentiate<MASKED>(dp[i / 2][i % 2], slopes, ds, 2 * i + 1, query0 + chunk * 16);
+#pragma unroll
+                for (int j = 0; j < 4; ++j) dp[i / 2][i % 2][j] *= slopes[j];
             }
-            store_ds(ds, chunk, step % 2);
-            accumulate(dk, ds, q + offset + rows);
+            if constexpr (MASKED) hide(dp, tile * TILE_M + chunk * 16);
+            finish(dp, ds);
+            store_ds(ds, chunk, tile);
+            accumulate<FENCED>(dk, ds, q + offset + rows);
         }
     }
 
     // dQ of one tile, from the dS of all warps, added to the float32 workspace in the order of the fragments: each instruction of a warp
     // covers 128 contiguous bytes.
     template <bool SCRUB>
-    __device__ __forceinline__ void query_gradients(int step) const {
-        float dq[DQ_BLOCKS][DQ_STEPS * 2][4] = {};
+    __device__ __forceinline__ void query_gradients(int tile) const {
         const int row0 = warp / DQ_COLUMN_WARPS * DQ_ROWS, column0 = warp % DQ_COLUMN_WARPS * DQ_COLUMNS;
         const int lane_key = (lane & 7) + ((lane >> 4) << 3);
-        unsigned ds_address[DQ_BLOCKS], k_address[DQ_STEPS];
+        unsigned ds_address[DQ_BLOCKS];
 #pragma unroll
         for (int block = 0; block < DQ_BLOCKS; ++block)
-            ds_address[block] = ds_tile(step % 2) + ds_offset(lane_key, row0 / 8 + 2 * block + ((lane >> 3) & 1));
+            ds_address[block] = ds_tile(tile) + ds_offset(lane_key, row0 / 8 + 2 * block + ((lane >> 3) & 1));
+#pragma unroll 1
+        for (int pass = 0; pass < DQ_STEPS; pass += DQ_PASS_STEPS) {
+            float dq[DQ_BLOCKS][DQ_PASS_STEPS * 2][4] = {};
+            unsigned k_address[DQ_PASS_STEPS];
 #pragma unroll
-        for (int step = 0; step < DQ_STEPS; ++step) k_address[step] = k_tile + chunk_offset(lane & 15, column0 / 8 + 2 * step + (lane >> 4));
-#pragma unroll 2
-        for (int key = 0; key < TILE_N; key += 16) {
-            Register a[DQ_BLOCKS][4];
+            for (int step = 0; step < DQ_PASS_STEPS; ++step)
+                k_address[step] = k_tile + chunk_offset(lane & 15, column0 / 8 + 2 * (pass + step) + (lane >> 4));
+#pragma unroll DQ_UNROLL
+            for (int key = 0; key < TILE_N; key += 16) {
+                Register a[DQ_BLOCKS][4];
 #pragma unroll
-            for (int block = 0; block < DQ_BLOCKS; ++block) load_matrix_x4_transposed(a[block], ds_address[block] + key * DS_ROW_BYTES);
+                for (int block = 0; block < DQ_BLOCKS; ++block) load_matrix_x4_transposed(a[block], ds_address[block] + key * DS_ROW_BYTES);
 #pragma unroll
-            for (int step = 0; step < DQ_STEPS; ++step) {
-                Register b[4];
-                load_matrix_x4_transposed(b, k_address[step] + key * ROW_BYTES);
-                if constexpr (SCRUB) zero_nonfinite(b);
+                for (int step = 0; step < DQ_PASS_STEPS; ++step) {
+                    Register b[4];
+                    load_matrix_x4_transposed(b, k_address[step] + key * ROW_BYTES);
+                    if constexpr (SCRUB) zero_nonfinite(b);
 #pragma unroll
-                for (int block = 0; block < DQ_BLOCKS; ++block) {
-                    mma(dq[block][2 * step], a[block], b[0], b[1]);
-                    mma(dq[block][2 * step + 1], a[block], b[2], b[3]);
+                    for (int block = 0; block < DQ_BLOCKS; ++block) {
+                        mma(dq[block][2 * step], a[block], b[0], b[1]);
+                        mma(dq[block][2 * step + 1], a[block], b[2], b[3]);
+                    }
                 }
             }
+            float* accumulator = task.dq + static_cast<long long>(tile) * (TILE_M * HEAD_DIM) + dq_block_offset(row0 / 16, column0 / 8 + 2 * pass) + lane;
+#pragma unroll
+            for (int block = 0; block < DQ_BLOCKS; ++block)
+#pragma unroll
+                for (int n = 0; n < 2 * DQ_PASS_STEPS; ++n)
+#pragma unroll
+                    for (int i = 0; i < 4; ++i) add_global(accumulator + dq_block_offset(block, n) + i * 32, dq[block][n][i]);
         }
-        const Place at(opaque(step), task);
-        float* accumulator = dq_tile(params.dq_accum, problem, task.batch, at.head, at.tile) + dq_block_offset(row0 / 16, column0 / 8) + lane;
-#pragma unroll
-        for (int block = 0; block < DQ_BLOCKS; ++block)
-#pragma unroll
-            for (int n = 0; n < 2 * DQ_STEPS; ++n)
-#pragma unroll
-                for (int i = 0; i < 4; ++i) add_global(accumulator + dq_block_offset(block, n) + i * 32, dq[block][n][i]);
     }
 
     // NaN to the dQ of all queries that see a key with non-finite elements: P (1 - P) is 0 or NaN there.
@@ -899,7 +958,7 @@ struct Backward {
             const int key = index / HEAD_DIM, column = index % HEAD_DIM;
             const unsigned word = load_shared(k_tile + chunk_offset(key, column / 8) + column % 8 / 2 * 4);
             if (task.key0 + key >= problem.seq_len_k || !nonfinite(column % 2 ? word >> 16 : word)) continue;
-            for (int head = task.first_head; head < task.first_head + task.group(problem); ++head)
+            for (int head = task.end_head - group(); head < task.end_head; ++head)
                 for (int query = visible_queries_begin(task.key0 + key, problem); query < problem.seq_len_q; ++query)
                     add_global(dq_tile(params.dq_accum, problem, task.batch, head, query / TILE_M) + dq_offset(query % TILE_M, column),
                                __uint_as_float(0x7fffffffu));
@@ -907,7 +966,7 @@ struct Backward {
     }
 
     // The block's partial sum of one head's bias gradient, in a fixed order; all threads call it.
-    __device__ __forceinline__ void sum_dbias(float* shares, int head) {
+    __device__ __forceinline__ void sum_dbias(float* shares) {
 #pragma unroll
         for (int distance = 16; distance > 0; distance /= 2) dbias += __shfl_xor_sync(0xffffffffu, dbias, distance);
         if (lane == 0) shares[warp] = dbias;
@@ -916,7 +975,7 @@ struct Backward {
         if (thread != 0 || params.dbias_partial == nullptr) return;
         float sum = 0.0f;
         for (int i = 0; i < WARPS; ++i) sum += shares[i];
-        params.dbias_partial[(static_cast<long long>(head) * problem.batch + task.batch) * params.dbias_tiles + task.key0 / TILE_N] =
+        params.dbias_partial[(static_cast<long long>(task.head) * problem.batch + task.batch) * params.dbias_tiles + task.key0 / TILE_N] =
             sum * power_of_two(-DS_SCALE_LOG2);
     }
 
@@ -937,11 +996,14 @@ struct Backward {
             const int key = task.key0 + warp_key + index / ROW_CHUNKS, chunk = index % ROW_CHUNKS;
             if (key >= problem.seq_len_k || chunk * 8 >= problem.head_dim) continue;
             uint4* out = reinterpret_cast<uint4*>(data + key * strides.seq + chunk * 8);
-            for (int head = task.first_head; head < task.first_head + task.group(problem); ++head) {
-                const Rows source(DK ? params.q : params.d_o, DK ? params.q_strides : params.do_strides, task.batch, head);
+            for (int head = task.end_head - group(); head < task.end_head; ++head) {
+                const Rows q(params.q, params.q_strides, task.batch, head), d_o(params.d_o, params.do_strides, task.batch, head);
                 const int first = visible_queries_begin(key, problem);
-                *out = DK ? spoil_nonfinite(*out, source.data + chunk * 8, source.stride, first, problem.seq_len_q)
-                          : add_nonfinite(*out, source.data + chunk * 8, source.stride, first, problem.seq_len_q);
+                if constexpr (DK)
+                    *out = spoil_nonfinite(*out, q.data + chunk * 8, q.stride, first, problem.seq_len_q);
+                else
+                    *out = add_nonfinite(*out, d_o.data + chunk * 8, d_o.stride, first, problem.seq_len_q,
+                                         Rows(params.k, params.k_strides, task.batch, task.kv_head).row(key), q, problem.head_dim, problem.scale);
             }
         }
     }
@@ -949,100 +1011,104 @@ struct Backward {
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ BackwardParams params) {
     const Problem& problem = params.problem;
-    const unsigned k_tile = shared_address(shared), v_tile = k_tile + KV_BYTES, exchange = v_tile + V_BYTES, q_ring = exchange + EXCHANGE_BYTES;
+    const unsigned k_tile = shared_address(shared), exchange = k_tile + KV_BYTES, q_ring = exchange + EXCHANGE_BYTES;
     Task* const task = reinterpret_cast<Task*>(shared + TASK_OFFSET);
-    float* const dbias_shares = reinterpret_cast<float*>(task + 1);
+    float* const dbias_shares = reinterpret_cast<float*>(shared + TASK_OFFSET + TASK_BYTES);
 
     // The task: keys vary fastest so that neighbours share queries in L2, the longest causal columns first.
-    if (threadIdx.x == 0) *task = Task(blockIdx.x, problem);
+    if (threadIdx.x == 0) {
+        *task = Task(blockIdx.x, problem);
+        task->start(task->head, params);
+    }
     __syncthreads();
     Backward b{params, problem, k_tile, exchange, exchange + 2 * DS_BYTES, q_ring, *task};
     b.identify();
 
-    // Load: K and V, then the first query tiles.
+    // Load: K and V.
     const int kv_head = b.task.kv_head, batch = b.task.batch;
     load_tile<TILE_N>(k_tile, Rows(params.k, params.k_strides, batch, kv_head), b.task.key0, problem.seq_len_k, problem.head_dim, b.thread);
-    load_tile<TILE_N>(v_tile, Rows(params.v, params.v_strides, batch, kv_head), b.task.key0, problem.seq_len_k, problem.head_dim, b.thread);
+    load_tile<TILE_N>(exchange, Rows(params.v, params.v_strides, batch, kv_head), b.task.key0, problem.seq_len_k, problem.head_dim, b.thread);
     cp_async_commit();
-#pragma unroll
-    for (int step = 0; step < STAGES - 1; ++step) b.load(step);
-    cp_async_wait<STAGES - 1>();
+    cp_async_wait<0>();
     __syncthreads();
     if constexpr (CAUSAL && ACCUMULATE_DQ)
         if (share_nonfinite<TILE_N>(k_tile, b.thread)) task->scrub_k = 1;
     OwnRows<KEY_BLOCKS, K_RESIDENT_STEPS> k;  // a pair's second warp keeps V here
-    OwnRows<KEY_BLOCKS, V_RESIDENT_STEPS> v;
+    OwnRows<KEY_BLOCKS, K_STEPS> v;
     KeyGradient dv, dk;  // a pair's second warp keeps dK in dv
-    k.begin((PAIRED && !b.first_half() ? v_tile : k_tile) + b.warp_key * ROW_BYTES, b.lane);
+    k.begin((PAIRED && !b.first_half() ? exchange : k_tile) + b.warp_key * ROW_BYTES, b.lane);
     clear<KEY_BLOCKS>(dv);
     if constexpr (!PAIRED) {
-        v.begin(v_tile + b.warp_key * ROW_BYTES, b.lane);
+        v.begin(exchange + b.warp_key * ROW_BYTES, b.lane);
         clear<KEY_BLOCKS>(dk);
     }
 
-    // Compute: one step per query tile and head; dQ is that of the step before.
-    const auto accumulate_dq = [&](int step) {
+    // Compute: one step per query tile, which also makes dQ of the tile before.
+    const auto accumulate_dq = [&](int tile) {
         if constexpr (ACCUMULATE_DQ) {
             b.identify();
             if (CAUSAL && b.task.scrub_k)
-                b.query_gradients<true>(step);
+                b.query_gradients<true>(tile);
             else
-                b.query_gradients<false>(step);
+                b.query_gradients<false>(tile);
         }
     };
+    while (b.task.head < b.task.end_head) {  // each thread's copy of the task is renewed by identify()
+#pragma unroll
+        for (int i = 0; i < STAGES - 1; ++i) b.load(b.task.first_tile + i);
 #pragma unroll 1
-    for (int step = 0; step < b.steps(); ++step) {
-        cp_async_wait<STAGES - 2>();
-        __syncthreads();
-        b.identify();
-        const Place at(step, b.task);
-        const bool masked = at.tile < b.task.first_whole || at.tile >= b.task.end_whole;
-        if (CAUSAL && masked) {
-            if (share_nonfinite<2 * TILE_M>(b.q_stage(step % STAGES), b.thread)) task->scrub = 1;
+        for (int tile = b.task.first_tile; tile < b.task.last_tile; ++tile) {
+            cp_async_wait<STAGES - 2>();
             __syncthreads();
             b.identify();
-        }
-        b.load(step + STAGES - 1);
-        if constexpr (PAIRED) {
-            if (b.first_half()) {
-                if (masked)
-                    b.probability_tile<true>(k, dv, step, at.tile * TILE_M);
-                else
-                    b.probability_tile<false>(k, dv, step, at.tile * TILE_M);
+            const bool masked = tile < b.task.first_whole || tile >= b.task.end_whole;
+            if (CAUSAL && masked) {
+                if (share_nonfinite<2 * TILE_M>(b.q_stage(tile), b.thread)) task->scrub = 1;
+                __syncthreads();
+                b.identify();
             }
-            if (step > 0) accumulate_dq(step - 1);
+            b.load(tile + STAGES - 1);
             b.identify();
-            if (!b.first_half()) {
+            if constexpr (PAIRED) {
+                if (b.first_half()) {
+                    if (masked)
+                        b.probability_tile<true>(k, dv, tile);
+                    else
+                        b.probability_tile<false>(k, dv, tile);
+                }
+                if (tile > b.task.first_tile) accumulate_dq(tile - 1);
+                b.identify();
+                if (!b.first_half()) {
+                    if (masked)
+                        b.slope_tile<true>(k, dv, tile);
+                    else
+                        b.slope_tile<false>(k, dv, tile);
+                }
+            } else {
                 if (masked)
-                    b.slope_tile<true>(k, dv, step, at.tile * TILE_M);
+                    b.whole_tile<true>(k, v, dk, dv, tile);
                 else
-                    b.slope_tile<false>(k, dv, step, at.tile * TILE_M);
+                    b.whole_tile<false>(k, v, dk, dv, tile);
+                if (tile > b.task.first_tile) accumulate_dq(tile - 1);
             }
-        } else {
-            if (masked)
-                b.whole_tile<true>(k, v, dk, dv, step, at.tile * TILE_M);
-            else
-                b.whole_tile<false>(k, v, dk, dv, step, at.tile * TILE_M);
-            if (step > 0) accumulate_dq(step - 1);
         }
-        b.identify();
-        if (ACCUMULATE_DQ && (step + 1) % b.task.tiles() == 0) b.sum_dbias(dbias_shares, Place(step, b.task).head);
-    }
-    cp_async_wait<0>();
-    __syncthreads();
-    b.identify();
-    if constexpr (ACCUMULATE_DQ) {
-        if (b.steps() > 0)
-            accumulate_dq(b.steps() - 1);
-        else
-            for (int i = 0; i < b.task.group(problem); ++i) b.sum_dbias(dbias_shares, b.task.first_head + i);
-        if (b.task.scrub_k) b.spoil_dq();
+        cp_async_wait<0>();
         __syncthreads();
+        b.identify();
+        if (b.task.first_tile < b.task.last_tile) accumulate_dq(b.task.last_tile - 1);
+        if constexpr (ACCUMULATE_DQ) b.sum_dbias(dbias_shares);
+        __syncthreads();
+        if (b.thread == 0) task->start(b.task.head + 1, params);
+        __syncthreads();
+        b.identify();
     }
+    if constexpr (CAUSAL && ACCUMULATE_DQ)
+        if (b.task.scrub_k) b.spoil_dq();
+    __syncthreads();
 
     // Store: dV through the space of V, dK through that of K.
     if (!PAIRED || b.first_half()) {
-        b.store(dv, power_of_two(-P_SCALE_LOG2), v_tile, params.dv, params.dv_strides);
+        b.store(dv, power_of_two(-P_SCALE_LOG2), exchange, params.dv, params.dv_strides);
         if (CAUSAL && b.task.scrub) b.restore_nonfinite<false>();
     }
     if (!PAIRED || !b.first_half()) {

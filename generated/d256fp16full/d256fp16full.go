@@ -13,13 +13,14 @@
 //
 //	pass    arch   tile      stages  threads  shared memory
 //	fwd     sm_80  128 × 32  3       256      163840
-//	bwd     sm_80  16 × 64   2       256      106576
-//	bwd     sm_86  16 × 32   2       128      69696
-//	bwddkv  sm_80  32 × 64   2       256      139312
-//	bwddkv  sm_86  16 × 32   2       128      67632
+//	fwd     sm_86  128 × 32  3       256      98304
+//	bwd     sm_80  32 × 64   2       256      131184
+//	bwd     sm_86  32 × 32   2       128      98400
+//	bwddkv  sm_80  32 × 64   2       256      131152
+//	bwddkv  sm_86  32 × 32   2       128      98384
 //	bwddq   sm_80  64 × 32   2       128      131088
 //	bwddq   sm_86  64 × 16   2       128      98320
-//	bwdfin  sm_80  16 rows   1       128      0
+//	bwdfin  sm_80  32 rows   1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
 // arch for later ones. The .cu files are the images' sources, there to be read: a build does not need them.
@@ -46,24 +47,29 @@ var description = sigattn.Package{
 			TileM: 128, TileN: 32, Threads: 256, SharedBytes: 163840,
 		},
 		{
-			Name: "sigattn_bwd_sm80_d256_fp16_full_16x64x2w8",
-			Pass: sigattn.BackwardFused, Arch: sigattn.SM80,
-			TileM: 16, TileN: 64, Threads: 256, SharedBytes: 106576,
+			Name: "sigattn_fwd_sm86_d256_fp16_full_128x32x3w8",
+			Pass: sigattn.Forward, Arch: sigattn.SM86,
+			TileM: 128, TileN: 32, Threads: 256, SharedBytes: 98304,
 		},
 		{
-			Name: "sigattn_bwd_sm86_d256_fp16_full_16x32x2w4",
+			Name: "sigattn_bwd_sm80_d256_fp16_full_32x64x2w8",
+			Pass: sigattn.BackwardFused, Arch: sigattn.SM80,
+			TileM: 32, TileN: 64, Threads: 256, SharedBytes: 131184,
+		},
+		{
+			Name: "sigattn_bwd_sm86_d256_fp16_full_32x32x2w4",
 			Pass: sigattn.BackwardFused, Arch: sigattn.SM86,
-			TileM: 16, TileN: 32, Threads: 128, SharedBytes: 69696,
+			TileM: 32, TileN: 32, Threads: 128, SharedBytes: 98400,
 		},
 		{
 			Name: "sigattn_bwddkv_sm80_d256_fp16_full_32x64x2w8",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM80,
-			TileM: 32, TileN: 64, Threads: 256, SharedBytes: 139312,
+			TileM: 32, TileN: 64, Threads: 256, SharedBytes: 131152,
 		},
 		{
-			Name: "sigattn_bwddkv_sm86_d256_fp16_full_16x32x2w4",
+			Name: "sigattn_bwddkv_sm86_d256_fp16_full_32x32x2w4",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM86,
-			TileM: 16, TileN: 32, Threads: 128, SharedBytes: 67632,
+			TileM: 32, TileN: 32, Threads: 128, SharedBytes: 98384,
 		},
 		{
 			Name: "sigattn_bwddq_sm80_d256_fp16_full_64x32x2w4",
@@ -76,9 +82,9 @@ var description = sigattn.Package{
 			TileM: 64, TileN: 16, Threads: 128, SharedBytes: 98320,
 		},
 		{
-			Name: "sigattn_bwdfin_sm80_d256_fp16_full_16x16x1w4",
+			Name: "sigattn_bwdfin_sm80_d256_fp16_full_32x16x1w4",
 			Pass: sigattn.BackwardFinish, Arch: sigattn.SM80,
-			TileM: 16, TileN: 16, Threads: 128, SharedBytes: 0,
+			TileM: 32, TileN: 16, Threads: 128, SharedBytes: 0,
 		},
 	},
 	Archive: archive,

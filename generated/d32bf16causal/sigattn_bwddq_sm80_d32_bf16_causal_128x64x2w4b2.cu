@@ -71,6 +71,11 @@ __device__ __forceinline__ Register pack(float low, float high) {
     return r;
 }
 
+// The value of one element's bits.
+__device__ __forceinline__ float unpack(unsigned bits) {
+    return __uint_as_float(bits << 16);
+}
+
 // The larger of each half; NaN where either is NaN.
 __device__ __forceinline__ Register max_halves(Register a, Register b) {
     Register r;
@@ -128,8 +133,8 @@ __device__ __forceinline__ int visible_queries_begin(int key, const Problem& p) 
 }
 
 // ---- common/sigmoid_gradient_accurate.cuh
-// The accurate sigmoid for the backward pass: with E = exp(-x), sigma = 1 / (1 + E) and 1 - sigma = E sigma, exact at either infinity. There is
-// time for the reciprocal here: this pass has two and a half times the forward's products for the same number of exponentials.
+// The accurate sigmoid for the backward pass: with E = exp(-x), sigma = 1 / (1 + E), right at either infinity. There is time for the
+// reciprocal here: this pass has two and a half times the forward's products for the same number of exponentials.
 
 // ---- ptx/math.cuh
 // Special functions and NaN-keeping minima, one PTX instruction each.
@@ -158,32 +163,34 @@ __device__ __forceinline__ float min_or_nan(float a, float b) {
     return y;
 }
 
-// ---- common/sigmoid_pair.cuh
-// What the backward pass wants of a sigmoid: dS = sigma (1 - sigma) dP, so sigma and one minus sigma, both to full relative accuracy.
+// ---- common/slope.cuh
+// The slope of the sigmoid: dS = sigma (1 - sigma) dP.
 
-struct SigmoidPair {
-    float p;           // sigma * 2^P_SCALE_LOG2
-    float complement;  // (1 - sigma) * 2^(DS_SCALE_LOG2 - P_SCALE_LOG2), so that p * complement is dS / dP times 2^DS_SCALE_LOG2
-};
+// ---- common/power_of_two.cuh
+// Powers of two by which P and dS are scaled.
 
 // 2^exponent, of a constant.
 __device__ constexpr float power_of_two(int exponent) {
     return exponent < 0 ? 1.0f / static_cast<float>(1ll << -exponent) : static_cast<float>(1ll << exponent);
 }
 
+// ---- common/slope.cuh
+// sigma (1 - sigma) * 2^DS_SCALE_LOG2 from p = sigma * 2^P_SCALE_LOG2, to 1e-7 absolute: so to full precision but where sigma rounds to 1.
+__device__ __forceinline__ float slope(float p) {
+    if constexpr (P_SCALE_LOG2 == 0 && DS_SCALE_LOG2 == 0) return fmaf(-p, p, p);
+    return p * fmaf(p, -power_of_two(DS_SCALE_LOG2 - 2 * P_SCALE_LOG2), power_of_two(DS_SCALE_LOG2 - P_SCALE_LOG2));
+}
+
 // ---- common/sigmoid_gradient_accurate.cuh
 struct SigmoidGradient {
-    static constexpr int E_LOG2 = DS_SCALE_LOG2 - 2 * P_SCALE_LOG2;  // E carries this power of two, so that E * p is the scaled complement
-
     float scale, bias;  // of the exponent
 
-    __device__ __forceinline__ SigmoidGradient(const Problem& problem) : scale(-problem.scale_log2), bias(E_LOG2 - problem.bias_log2) {}
+    // E carries 1 / P's power of two.
+    __device__ __forceinline__ SigmoidGradient(const Problem& problem) : scale(-problem.scale_log2), bias(-P_SCALE_LOG2 - problem.bias_log2) {}
 
-    // Of the raw product s: x = problem.scale * s + bias.
-    __device__ __forceinline__ SigmoidPair operator()(float s) const {
-        const float e = exp2_approx(fmaf(s, scale, bias));
-        const float p = reciprocal_approx(fmaf(e, power_of_two(-P_SCALE_LOG2 - E_LOG2), power_of_two(-P_SCALE_LOG2)));
-        return {p, p * min_or_nan(e, 0x1p126f)};  // where e is infinite p is 0, and so must their product be
+    // sigma * 2^P_SCALE_LOG2 of the raw product s: x = problem.scale * s + bias.
+    __device__ __forceinline__ float operator()(float s) const {
+        return reciprocal_approx(exp2_approx(fmaf(s, scale, bias)) + power_of_two(-P_SCALE_LOG2));
     }
 };
 
@@ -354,21 +361,31 @@ __device__ __forceinline__ bool clear_nonfinite(unsigned tile, int thread) {
 }
 
 // The value of a non-finite element as a float; 0 for a finite one.
-__device__ __forceinline__ float nonfinite_value(unsigned bits) {
-    if (!nonfinite(bits)) return 0.0f;
-    const bool nan = bits & ~EXPONENT_BITS & 0x7fffu;
-    return __uint_as_float((bits & 0x8000u) << 16 | 0x7f800000u | (nan ? 0x400000u : 0u));
+__device__ __forceinline__ float nonfinite_value(unsigned bits) { return nonfinite(bits) ? unpack(bits & 0xffffu) : 0.0f; }
+
+// Whether sigma of the logit of two rows is exactly 0: a logit of -inf, which takes an infinity in one of them.
+__device__ __forceinline__ bool vanishes(const Element* a, const Element* b, int head_dim, float scale) {
+    float sum = 0.0f;
+#pragma unroll 1
+    for (int i = 0; i < head_dim; ++i) sum = fmaf(unpack(a[i]), unpack(b[i]), sum);
+    return sum * scale == -__uint_as_float(0x7f800000u);
 }
 
-// What the non-finite values of rows [first, end) add to eight columns of a sum of them with positive weights: one chunk of the result,
-// whose rows begin at `column` of the source.
-__device__ __forceinline__ uint4 add_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end) {
+// What the non-finite values of rows [first, end) add to eight columns of their sum with weights P: one chunk of the result, whose rows begin
+// at `column` of the source. P is positive, or 0 where the logit of `own` and that row of `others` is -inf.
+__device__ __forceinline__ uint4 add_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end, const Element* own,
+                                               const Rows& others, int head_dim, float scale) {
     float sum[8] = {};
     for (int row = first; row < end; ++row) {
         const uint4 value = *reinterpret_cast<const uint4*>(column + row * stride);
         const unsigned words[4] = {value.x, value.y, value.z, value.w};
+        bool found = false;
 #pragma unroll
-        for (int i = 0; i < 8; ++i) sum[i] += nonfinite_value(words[i / 2] >> 16 * (i % 2));
+        for (int i = 0; i < 8; ++i) found |= nonfinite(words[i / 2] >> 16 * (i % 2));
+        if (!found) continue;
+        const float p = vanishes(own, others.row(row), head_dim, scale) ? 0.0f : 1.0f;
+#pragma unroll
+        for (int i = 0; i < 8; ++i) sum[i] += p * nonfinite_value(words[i / 2] >> 16 * (i % 2));
     }
     unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
 #pragma unroll
@@ -444,14 +461,9 @@ struct OwnRows {
     }
 };
 
-// A scores tile of own rows x 16 passing rows, and sums over passing rows.
-template <int BLOCKS>
-using Scores = float[BLOCKS][2][4];
+// Sums over passing rows.
 template <int BLOCKS>
 using Gradient = float[BLOCKS][HEAD_DIM / 8][4];
-// A scores tile packed as the A operand of a sum over the passing rows.
-template <int BLOCKS>
-using Operand = Register[BLOCKS][4];
 
 template <int BLOCKS>
 __device__ __forceinline__ void clear(Gradient<BLOCKS>& gradient) {
@@ -481,11 +493,19 @@ __device__ __forceinline__ void multiply_step(float (&scores)[BLOCKS][2][4], con
     }
 }
 
-// All steps.
-template <int BLOCKS, int RESIDENT>
+// A barrier of the warp, which the compiler moves no load across: without any it reads ahead until registers run out.
+__device__ __forceinline__ void fence(bool fenced, int step) {
+    if (fenced && step > 0 && step % 2 == 0) __syncwarp();
+}
+
+// All steps; FENCED where registers are short.
+template <bool FENCED = false, int BLOCKS, int RESIDENT>
 __device__ __forceinline__ void multiply(float (&scores)[BLOCKS][2][4], const OwnRows<BLOCKS, RESIDENT>& own, unsigned passing) {
 #pragma unroll
-    for (int step = 0; step < K_STEPS; ++step) multiply_step(scores, own, passing, step);
+    for (int step = 0; step < K_STEPS; ++step) {
+        fence(FENCED, step);
+        multiply_step(scores, own, passing, step);
+    }
 }
 
 // gradient += operand * passing, of the columns [16 * step, 16 * step + 16); `passing` is a rows_fragment address.
@@ -502,10 +522,13 @@ __device__ __forceinline__ void accumulate_step(float (&gradient)[BLOCKS][HEAD_D
 }
 
 // The same of all columns.
-template <int BLOCKS>
+template <bool FENCED = false, int BLOCKS>
 __device__ __forceinline__ void accumulate(float (&gradient)[BLOCKS][HEAD_DIM / 8][4], const Register (&operand)[BLOCKS][4], unsigned passing) {
 #pragma unroll
-    for (int step = 0; step < K_STEPS; ++step) accumulate_step(gradient, operand, passing, step);
+    for (int step = 0; step < K_STEPS; ++step) {
+        fence(FENCED, step);
+        accumulate_step(gradient, operand, passing, step);
+    }
 }
 
 // Stores own rows [0, end) of a gradient times `factor` to global memory, through `staging` rows of the warp's own in shared memory, so that
@@ -533,7 +556,7 @@ __device__ __forceinline__ void store_rows(const float (&gradient)[BLOCKS][HEAD_
 // ---- ptx/opaque.cuh
 // Hides where a value comes from: what a loop computes from it is computed there again, instead of being kept in registers all along.
 
-__device__ __forceinline__ int opaque(int value) {
+__device__ __forceinline__ unsigned opaque(unsigned value) {
     asm volatile("" : "+r"(value));
     return value;
 }
@@ -580,8 +603,7 @@ struct BackwardDQ {
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
             float& x = s[pair / 4][pair % 4 / 2][pair % 2 * 2 + i];
-            const SigmoidPair both = sigmoid(x);
-            x = both.p * both.complement;
+            x = slope(sigmoid(x));
         }
     }
 
@@ -666,7 +688,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
         const int stage = tile % STAGES;
         cp_async_wait<STAGES - 2>();
         __syncthreads();
-        b.thread = opaque(threadIdx.x), b.warp = b.thread / 32, b.lane = b.thread % 32;
+        b.thread = opaque(threadIdx.x) % THREADS, b.warp = b.thread / 32, b.lane = b.thread % 32;
         b.load(tile + STAGES - 1, (tile + STAGES - 1) % STAGES);
         if (tile < whole_tiles) {
             b.consume<false>(q, d_o, dq, tile, stage, false);

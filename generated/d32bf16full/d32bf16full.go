@@ -13,8 +13,8 @@
 //
 //	pass    arch   tile      stages  threads  shared memory
 //	fwd     sm_80  128 × 64  3       128      32768
-//	bwd     sm_80  64 × 128  2       128      57408
-//	bwddkv  sm_80  64 × 128  2       128      32816
+//	bwd     sm_80  64 × 128  2       128      57440
+//	bwddkv  sm_80  64 × 128  2       128      32848
 //	bwddq   sm_80  128 × 64  2       128      32784
 //	bwdfin  sm_80  64 rows   1       128      0
 //
@@ -38,19 +38,19 @@ var description = sigattn.Package{
 	Sigmoid: sigattn.Accurate,
 	Kernels: []sigattn.KernelInfo{
 		{
-			Name: "sigattn_fwd_sm80_d32_bf16_full_128x64x3w4b2",
+			Name: "sigattn_fwd_sm80_d32_bf16_full_128x64x3w4b3",
 			Pass: sigattn.Forward, Arch: sigattn.SM80,
 			TileM: 128, TileN: 64, Threads: 128, SharedBytes: 32768,
 		},
 		{
 			Name: "sigattn_bwd_sm80_d32_bf16_full_64x128x2w4b2",
 			Pass: sigattn.BackwardFused, Arch: sigattn.SM80,
-			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 57408,
+			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 57440,
 		},
 		{
 			Name: "sigattn_bwddkv_sm80_d32_bf16_full_64x128x2w4b2",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM80,
-			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 32816,
+			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 32848,
 		},
 		{
 			Name: "sigattn_bwddq_sm80_d32_bf16_full_128x64x2w4b2",

@@ -13,8 +13,8 @@
 //
 //	pass    arch   tile      stages  threads  shared memory
 //	fwd     sm_80  128 × 64  3       128      65536
-//	bwd     sm_80  64 × 128  2       128      81984
-//	bwddkv  sm_80  64 × 128  2       128      65584
+//	bwd     sm_80  64 × 128  2       128      82016
+//	bwddkv  sm_80  64 × 128  2       128      65616
 //	bwddq   sm_80  128 × 64  2       128      65552
 //	bwdfin  sm_80  64 rows   1       128      0
 //
@@ -45,12 +45,12 @@ var description = sigattn.Package{
 		{
 			Name: "sigattn_bwd_sm80_d64_bf16_causal_64x128x2w4b2",
 			Pass: sigattn.BackwardFused, Arch: sigattn.SM80,
-			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 81984,
+			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 82016,
 		},
 		{
 			Name: "sigattn_bwddkv_sm80_d64_bf16_causal_64x128x2w4b2",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM80,
-			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 65584,
+			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 65616,
 		},
 		{
 			Name: "sigattn_bwddq_sm80_d64_bf16_causal_128x64x2w4b2",

@@ -12,9 +12,9 @@
 // The kernels, whose tiles are query rows × keys and whose shared memory is in bytes per block:
 //
 //	pass    arch   tile      stages  threads  shared memory
-//	fwd     sm_80  128 × 64  3       128      65536
-//	bwd     sm_80  64 × 128  2       128      81984
-//	bwddkv  sm_80  64 × 128  2       128      65584
+//	fwd     sm_80  192 × 64  3       128      73728
+//	bwd     sm_80  64 × 128  2       128      82016
+//	bwddkv  sm_80  64 × 128  2       128      65616
 //	bwddq   sm_80  128 × 64  2       128      65552
 //	bwdfin  sm_80  64 rows   1       128      0
 //
@@ -38,19 +38,19 @@ var description = sigattn.Package{
 	Sigmoid: sigattn.Accurate,
 	Kernels: []sigattn.KernelInfo{
 		{
-			Name: "sigattn_fwd_sm80_d64_fp16_full_128x64x3w4b2",
+			Name: "sigattn_fwd_sm80_d64_fp16_full_192x64x3w4b2",
 			Pass: sigattn.Forward, Arch: sigattn.SM80,
-			TileM: 128, TileN: 64, Threads: 128, SharedBytes: 65536,
+			TileM: 192, TileN: 64, Threads: 128, SharedBytes: 73728,
 		},
 		{
 			Name: "sigattn_bwd_sm80_d64_fp16_full_64x128x2w4b2",
 			Pass: sigattn.BackwardFused, Arch: sigattn.SM80,
-			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 81984,
+			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 82016,
 		},
 		{
 			Name: "sigattn_bwddkv_sm80_d64_fp16_full_64x128x2w4b2",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM80,
-			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 65584,
+			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 65616,
 		},
 		{
 			Name: "sigattn_bwddq_sm80_d64_fp16_full_128x64x2w4b2",

@@ -68,6 +68,11 @@ __device__ __forceinline__ Register pack(float low, float high) {
     return r;
 }
 
+// The value of one element's bits.
+__device__ __forceinline__ float unpack(unsigned bits) {
+    return __uint_as_float(bits << 16);
+}
+
 // The larger of each half; NaN where either is NaN.
 __device__ __forceinline__ Register max_halves(Register a, Register b) {
     Register r;
@@ -111,13 +116,8 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
-// ---- common/sigmoid_pair.cuh
-// What the backward pass wants of a sigmoid: dS = sigma (1 - sigma) dP, so sigma and one minus sigma, both to full relative accuracy.
-
-struct SigmoidPair {
-    float p;           // sigma * 2^P_SCALE_LOG2
-    float complement;  // (1 - sigma) * 2^(DS_SCALE_LOG2 - P_SCALE_LOG2), so that p * complement is dS / dP times 2^DS_SCALE_LOG2
-};
+// ---- common/power_of_two.cuh
+// Powers of two by which P and dS are scaled.
 
 // 2^exponent, of a constant.
 __device__ constexpr float power_of_two(int exponent) {

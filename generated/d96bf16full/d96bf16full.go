@@ -13,10 +13,10 @@
 //
 //	pass    arch   tile      stages  threads  shared memory
 //	fwd     sm_80  128 × 32  3       128      61440
-//	bwd     sm_80  64 × 128  2       256      139344
-//	bwd     sm_86  64 × 64   2       256      94288
-//	bwddkv  sm_80  64 × 128  2       256      106544
-//	bwddkv  sm_86  64 × 64   2       256      77872
+//	bwd     sm_80  64 × 128  2       256      139376
+//	bwd     sm_86  64 × 64   2       128      94304
+//	bwddkv  sm_80  64 × 128  2       256      106576
+//	bwddkv  sm_86  64 × 64   2       128      77904
 //	bwddq   sm_80  128 × 64  2       256      98336
 //	bwdfin  sm_80  64 rows   1       128      0
 //
@@ -47,22 +47,22 @@ var description = sigattn.Package{
 		{
 			Name: "sigattn_bwd_sm80_d96_bf16_full_64x128x2w8",
 			Pass: sigattn.BackwardFused, Arch: sigattn.SM80,
-			TileM: 64, TileN: 128, Threads: 256, SharedBytes: 139344,
+			TileM: 64, TileN: 128, Threads: 256, SharedBytes: 139376,
 		},
 		{
-			Name: "sigattn_bwd_sm86_d96_bf16_full_64x64x2w8",
+			Name: "sigattn_bwd_sm86_d96_bf16_full_64x64x2w4",
 			Pass: sigattn.BackwardFused, Arch: sigattn.SM86,
-			TileM: 64, TileN: 64, Threads: 256, SharedBytes: 94288,
+			TileM: 64, TileN: 64, Threads: 128, SharedBytes: 94304,
 		},
 		{
 			Name: "sigattn_bwddkv_sm80_d96_bf16_full_64x128x2w8",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM80,
-			TileM: 64, TileN: 128, Threads: 256, SharedBytes: 106544,
+			TileM: 64, TileN: 128, Threads: 256, SharedBytes: 106576,
 		},
 		{
-			Name: "sigattn_bwddkv_sm86_d96_bf16_full_64x64x2w8",
+			Name: "sigattn_bwddkv_sm86_d96_bf16_full_64x64x2w4",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM86,
-			TileM: 64, TileN: 64, Threads: 256, SharedBytes: 77872,
+			TileM: 64, TileN: 64, Threads: 128, SharedBytes: 77904,
 		},
 		{
 			Name: "sigattn_bwddq_sm80_d96_bf16_full_128x64x2w8",

@@ -46,7 +46,7 @@ __device__ __forceinline__ void load_matrix_x4_transposed(Register (&r)[4], unsi
 
 // ---- common/dtype_fp16.cuh
 // P and dS enter their products times a power of two, taken out again in the epilogue.
-// At b = -ln n and n = 64k, sigma is about 2^-16, where half precision has four bits left; times 2^14 it has all eleven.
+// At b = -ln n and n = 64k, sigma is about 2^-16, where half precision is subnormal; times 2^14 it has all its bits.
 constexpr int P_SCALE_LOG2 = 14;
 constexpr int DS_SCALE_LOG2 = 8;
 
@@ -67,6 +67,13 @@ __device__ __forceinline__ Register pack(float low, float high) {
     Register r;
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
     return r;
+}
+
+// The value of one element's bits.
+__device__ __forceinline__ float unpack(unsigned bits) {
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(static_cast<unsigned short>(bits)));
+    return value;
 }
 
 // The larger of each half; NaN where either is NaN.
@@ -112,13 +119,8 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
-// ---- common/sigmoid_pair.cuh
-// What the backward pass wants of a sigmoid: dS = sigma (1 - sigma) dP, so sigma and one minus sigma, both to full relative accuracy.
-
-struct SigmoidPair {
-    float p;           // sigma * 2^P_SCALE_LOG2
-    float complement;  // (1 - sigma) * 2^(DS_SCALE_LOG2 - P_SCALE_LOG2), so that p * complement is dS / dP times 2^DS_SCALE_LOG2
-};
+// ---- common/power_of_two.cuh
+// Powers of two by which P and dS are scaled.
 
 // 2^exponent, of a constant.
 __device__ constexpr float power_of_two(int exponent) {

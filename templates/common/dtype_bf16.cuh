@@ -25,6 +25,11 @@ __device__ __forceinline__ Register pack(float low, float high) {
     return r;
 }
 
+// The value of one element's bits.
+__device__ __forceinline__ float unpack(unsigned bits) {
+    return __uint_as_float(bits << 16);
+}
+
 // The larger of each half; NaN where either is NaN.
 __device__ __forceinline__ Register max_halves(Register a, Register b) {
     Register r;

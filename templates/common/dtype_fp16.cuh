@@ -3,7 +3,7 @@
 #include "../ptx/mma_sync.cuh"
 
 // P and dS enter their products times a power of two, taken out again in the epilogue.
-// At b = -ln n and n = 64k, sigma is about 2^-16, where half precision has four bits left; times 2^14 it has all eleven.
+// At b = -ln n and n = 64k, sigma is about 2^-16, where half precision is subnormal; times 2^14 it has all its bits.
 constexpr int P_SCALE_LOG2 = 14;
 constexpr int DS_SCALE_LOG2 = 8;
 
@@ -24,6 +24,13 @@ __device__ __forceinline__ Register pack(float low, float high) {
     Register r;
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(high), "f"(low));
     return r;
+}
+
+// The value of one element's bits.
+__device__ __forceinline__ float unpack(unsigned bits) {
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(static_cast<unsigned short>(bits)));
+    return value;
 }
 
 // The larger of each half; NaN where either is NaN.

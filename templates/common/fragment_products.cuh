@@ -28,14 +28,9 @@ struct OwnRows {
     }
 };
 
-// A scores tile of own rows x 16 passing rows, and sums over passing rows.
-template <int BLOCKS>
-using Scores = float[BLOCKS][2][4];
+// Sums over passing rows.
 template <int BLOCKS>
 using Gradient = float[BLOCKS][HEAD_DIM / 8][4];
-// A scores tile packed as the A operand of a sum over the passing rows.
-template <int BLOCKS>
-using Operand = Register[BLOCKS][4];
 
 template <int BLOCKS>
 __device__ __forceinline__ void clear(Gradient<BLOCKS>& gradient) {
@@ -65,11 +60,19 @@ __device__ __forceinline__ void multiply_step(float (&scores)[BLOCKS][2][4], con
     }
 }
 
-// All steps.
-template <int BLOCKS, int RESIDENT>
+// A barrier of the warp, which the compiler moves no load across: without any it reads ahead until registers run out.
+__device__ __forceinline__ void fence(bool fenced, int step) {
+    if (fenced && step > 0 && step % 2 == 0) __syncwarp();
+}
+
+// All steps; FENCED where registers are short.
+template <bool FENCED = false, int BLOCKS, int RESIDENT>
 __device__ __forceinline__ void multiply(float (&scores)[BLOCKS][2][4], const OwnRows<BLOCKS, RESIDENT>& own, unsigned passing) {
 #pragma unroll
-    for (int step = 0; step < K_STEPS; ++step) multiply_step(scores, own, passing, step);
+    for (int step = 0; step < K_STEPS; ++step) {
+        fence(FENCED, step);
+        multiply_step(scores, own, passing, step);
+    }
 }
 
 // gradient += operand * passing, of the columns [16 * step, 16 * step + 16); `passing` is a rows_fragment address.
@@ -86,10 +89,13 @@ __device__ __forceinline__ void accumulate_step(float (&gradient)[BLOCKS][HEAD_D
 }
 
 // The same of all columns.
-template <int BLOCKS>
+template <bool FENCED = false, int BLOCKS>
 __device__ __forceinline__ void accumulate(float (&gradient)[BLOCKS][HEAD_DIM / 8][4], const Register (&operand)[BLOCKS][4], unsigned passing) {
 #pragma unroll
-    for (int step = 0; step < K_STEPS; ++step) accumulate_step(gradient, operand, passing, step);
+    for (int step = 0; step < K_STEPS; ++step) {
+        fence(FENCED, step);
+        accumulate_step(gradient, operand, passing, step);
+    }
 }
 
 // Stores own rows [0, end) of a gradient times `factor` to global memory, through `staging` rows of the warp's own in shared memory, so that

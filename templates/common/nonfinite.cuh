@@ -27,21 +27,31 @@ __device__ __forceinline__ bool clear_nonfinite(unsigned tile, int thread) {
 }
 
 // The value of a non-finite element as a float; 0 for a finite one.
-__device__ __forceinline__ float nonfinite_value(unsigned bits) {
-    if (!nonfinite(bits)) return 0.0f;
-    const bool nan = bits & ~EXPONENT_BITS & 0x7fffu;
-    return __uint_as_float((bits & 0x8000u) << 16 | 0x7f800000u | (nan ? 0x400000u : 0u));
+__device__ __forceinline__ float nonfinite_value(unsigned bits) { return nonfinite(bits) ? unpack(bits & 0xffffu) : 0.0f; }
+
+// Whether sigma of the logit of two rows is exactly 0: a logit of -inf, which takes an infinity in one of them.
+__device__ __forceinline__ bool vanishes(const Element* a, const Element* b, int head_dim, float scale) {
+    float sum = 0.0f;
+#pragma unroll 1
+    for (int i = 0; i < head_dim; ++i) sum = fmaf(unpack(a[i]), unpack(b[i]), sum);
+    return sum * scale == -__uint_as_float(0x7f800000u);
 }
 
-// What the non-finite values of rows [first, end) add to eight columns of a sum of them with positive weights: one chunk of the result,
-// whose rows begin at `column` of the source.
-__device__ __forceinline__ uint4 add_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end) {
+// What the non-finite values of rows [first, end) add to eight columns of their sum with weights P: one chunk of the result, whose rows begin
+// at `column` of the source. P is positive, or 0 where the logit of `own` and that row of `others` is -inf.
+__device__ __forceinline__ uint4 add_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end, const Element* own,
+                                               const Rows& others, int head_dim, float scale) {
     float sum[8] = {};
     for (int row = first; row < end; ++row) {
         const uint4 value = *reinterpret_cast<const uint4*>(column + row * stride);
         const unsigned words[4] = {value.x, value.y, value.z, value.w};
+        bool found = false;
 #pragma unroll
-        for (int i = 0; i < 8; ++i) sum[i] += nonfinite_value(words[i / 2] >> 16 * (i % 2));
+        for (int i = 0; i < 8; ++i) found |= nonfinite(words[i / 2] >> 16 * (i % 2));
+        if (!found) continue;
+        const float p = vanishes(own, others.row(row), head_dim, scale) ? 0.0f : 1.0f;
+#pragma unroll
+        for (int i = 0; i < 8; ++i) sum[i] += p * nonfinite_value(words[i / 2] >> 16 * (i % 2));
     }
     unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
 #pragma unroll

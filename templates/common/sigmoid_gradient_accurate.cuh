@@ -3,7 +3,7 @@
 // reciprocal here: this pass has two and a half times the forward's products for the same number of exponentials.
 #include "../ptx/math.cuh"
 #include "params.cuh"
-#include "sigmoid_pair.cuh"
+#include "slope.cuh"
 
 struct SigmoidGradient {
     float scale, bias;  // of the exponent

@@ -1,7 +1,7 @@
 #pragma once
 // The tanh form of the sigmoid for the backward pass.
 #include "params.cuh"
-#include "sigmoid_pair.cuh"
+#include "slope.cuh"
 #include "sigmoid_tanh.cuh"
 
 struct SigmoidGradient {

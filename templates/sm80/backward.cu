@@ -27,12 +27,11 @@ constexpr bool PAIRED = HEAD_DIM > 64;
 constexpr int KEY_WARPS = PAIRED ? WARPS / 2 : WARPS;
 constexpr int WARP_KEYS = TILE_N / KEY_WARPS;
 constexpr int KEY_BLOCKS = WARP_KEYS / 16;
-constexpr int K_RESIDENT_STEPS = !PAIRED ? 0 : HEAD_DIM == 128 || HEAD_DIM == 256 ? K_STEPS * 3 / 4 : K_STEPS;
-constexpr int V_RESIDENT_STEPS = PAIRED ? K_RESIDENT_STEPS : K_STEPS;
-constexpr int CHUNKS = TILE_M / 16;                       // of 16 queries
-constexpr int PAIRS = KEY_BLOCKS * 4;                     // packed registers per lane and chunk
-constexpr int HANDOVER_CHUNKS = CHUNKS % 2 == 0 ? 2 : 1;  // that a pair's first warp makes before its second is told
-constexpr int HANDOVERS = CHUNKS / HANDOVER_CHUNKS;
+constexpr int K_RESIDENT_STEPS = PAIRED ? K_STEPS : 0;      // of K's fragments; those of V all stay in registers
+constexpr int CHUNKS = TILE_M / 16;                         // of 16 queries
+constexpr int PAIRS = KEY_BLOCKS * 4;                       // packed registers per lane and chunk
+constexpr int LAST_HANDOVER = 15;                           // the barrier of a tile's last chunk
+constexpr bool FENCED = HEAD_DIM == 128 && !ACCUMULATE_DQ;  // the kernel that does not fit its registers otherwise
 
 // Shared memory: K | V, later dS (two tiles) and P (1 - P) of the pairs | the ring of Q and dO | the task | the warps' shares of the bias
 // gradient.
@@ -40,11 +39,10 @@ constexpr int KV_BYTES = TILE_N * ROW_BYTES;
 constexpr int Q_BYTES = TILE_M * ROW_BYTES;
 constexpr int DS_BYTES = ACCUMULATE_DQ ? TILE_N * TILE_M * 2 : 0;
 constexpr int SLOPE_BYTES = PAIRED ? TILE_N * TILE_M * 4 : 0;
-constexpr int V_BYTES = V_RESIDENT_STEPS < K_STEPS ? KV_BYTES : 0;  // that must stay
-constexpr int EXCHANGE_BYTES = 2 * DS_BYTES + SLOPE_BYTES > KV_BYTES - V_BYTES ? 2 * DS_BYTES + SLOPE_BYTES : KV_BYTES - V_BYTES;
+constexpr int EXCHANGE_BYTES = 2 * DS_BYTES + SLOPE_BYTES > KV_BYTES ? 2 * DS_BYTES + SLOPE_BYTES : KV_BYTES;
 constexpr int DBIAS_BYTES = ACCUMULATE_DQ ? WARPS * 4 : 0;
-constexpr int TASK_BYTES = 96;
-constexpr int TASK_OFFSET = KV_BYTES + V_BYTES + EXCHANGE_BYTES + 2 * STAGES * Q_BYTES;
+constexpr int TASK_BYTES = 80;
+constexpr int TASK_OFFSET = KV_BYTES + EXCHANGE_BYTES + 2 * STAGES * Q_BYTES;
 
 // How dQ of a tile is shared among the warps, each DQ_ROWS x DQ_COLUMNS: the split that reads the fewest fragments.
 __device__ constexpr int dq_column_warps() {
@@ -60,8 +58,8 @@ constexpr int DQ_COLUMN_WARPS = dq_column_warps();
 static_assert(DQ_COLUMN_WARPS > 0, "no split of TILE_M x HEAD_DIM among the warps in multiples of 16");
 constexpr int DQ_ROWS = TILE_M * DQ_COLUMN_WARPS / WARPS, DQ_BLOCKS = DQ_ROWS / 16;
 constexpr int DQ_COLUMNS = HEAD_DIM / DQ_COLUMN_WARPS, DQ_STEPS = DQ_COLUMNS / 16;
-constexpr int DQ_PASS_STEPS = DQ_STEPS;
-constexpr int DQ_UNROLL = 2;
+constexpr int DQ_PASS_STEPS = HEAD_DIM < 128 ? DQ_STEPS : 1;  // of 16 columns at a time, as registers allow
+constexpr int DQ_UNROLL = PAIRED ? TILE_N / 16 : 2;           // of the loop over the keys
 
 // A tile of dS^T in shared memory: rows of TILE_M queries, swizzled like the others.
 constexpr int DS_ROW_BYTES = TILE_M * 2;
@@ -71,7 +69,7 @@ __device__ __forceinline__ unsigned ds_offset(int key, int chunk) {
 }
 
 static_assert(THREADS == WARPS * 32 && WARP_KEYS % 16 == 0 && TILE_M % 16 == 0 && STAGES >= 2);
-static_assert(!PAIRED || KEY_WARPS * HANDOVERS <= 15, "each handover has a named barrier of its own");
+static_assert(!PAIRED || KEY_WARPS * (CHUNKS - 1) < LAST_HANDOVER, "each handover has a named barrier of its own");
 static_assert(SHARED_BYTES == TASK_OFFSET + TASK_BYTES + DBIAS_BYTES);
 
 using KeyScores = float[KEY_BLOCKS][2][4];   // S^T or dP^T of 16 queries
@@ -103,14 +101,15 @@ struct Task {
         end_whole = key0 + TILE_N <= p.seq_len_k ? p.seq_len_q / TILE_M : 0;
     }
 
-    __device__ __forceinline__ void start(int current, const BackwardParams& params) {
-        head = current;
+    // Turns to another head of the group.
+    __device__ __forceinline__ void start(int next, const BackwardParams& params) {
+        head = next;
         q = Rows(params.q, params.q_strides, batch, head).data;
         d_o = Rows(params.d_o, params.do_strides, batch, head).data;
         if constexpr (ACCUMULATE_DQ) dq = dq_tile(params.dq_accum, params.problem, batch, head, 0);
     }
 };
-static_assert(sizeof(Task) <= TASK_BYTES);
+static_assert(sizeof(Task) == TASK_BYTES);
 
 extern __shared__ __align__(128) unsigned char shared[];
 
@@ -124,10 +123,10 @@ struct Backward {
     unsigned columns, rows;  // where the lane reads fragments of a tile at 0
     float dbias = 0.0f;      // the lane's share of the current head's
 
-    // Who runs this and on what, again at every step: kept through the loop, all that follows from it would take too many registers.
+    // Who runs this and on what, asked again and again: kept through the loop, all that follows from it would take too many registers.
     __device__ __forceinline__ void identify() {
         task = *reinterpret_cast<const Task*>(shared + opaque(TASK_OFFSET));
-        thread = opaque(threadIdx.x);
+        thread = opaque(threadIdx.x) % THREADS;  // the modulus tells the compiler the range
         warp = thread / 32;
         lane = thread % 32;
         warp_key = warp % KEY_WARPS * WARP_KEYS;
@@ -135,13 +134,14 @@ struct Backward {
         rows = rows_fragment(0, lane);
     }
 
-    // Where a query tile's rows and dS lie.
-    __device__ __forceinline__ unsigned q_stage(int tile) const { return q_ring + tile % STAGES * 2 * Q_BYTES; }
-    __device__ __forceinline__ unsigned do_stage(int tile) const { return q_stage(tile) + Q_BYTES; }
-    __device__ __forceinline__ unsigned ds_tile(int tile) const { return ds_ring + tile % 2 * DS_BYTES; }
+    // Where a query tile's rows and its dS lie.
+    __device__ __forceinline__ unsigned q_stage(unsigned tile) const { return q_ring + tile % STAGES * (2 * Q_BYTES); }
+    __device__ __forceinline__ unsigned do_stage(unsigned tile) const { return q_stage(tile) + Q_BYTES; }
+    __device__ __forceinline__ unsigned ds_tile(unsigned tile) const { return ds_ring + tile % 2 * DS_BYTES; }
 
     __device__ __forceinline__ int group() const { return problem.heads_q / problem.heads_kv; }
     __device__ __forceinline__ bool first_half() const { return warp < KEY_WARPS; }
+
     // Starts the copy of one query tile, if there is such a tile.
     __device__ __forceinline__ void load(int tile) const {
         if (tile < task.last_tile) {
@@ -261,8 +261,19 @@ struct Backward {
     __device__ __forceinline__ unsigned slope_address(int chunk, int block, int n) const {
         return slopes + ((((warp_key / 16 + block) * CHUNKS + chunk) * 2 + n) * 32 + lane) * 16;
     }
-    __device__ __forceinline__ int handover_barrier(int chunk) const {
-        return 1 + warp_key / WARP_KEYS * HANDOVERS + chunk / HANDOVER_CHUNKS;
+    // Each pair has a barrier per chunk, but for the last chunk, whose barrier all pairs share: there are only 16.
+    __device__ __forceinline__ int handover_barrier(int chunk) const { return 1 + warp_key / WARP_KEYS * (CHUNKS - 1) + chunk; }
+    __device__ __forceinline__ void hand_over(int chunk) const {
+        if (chunk < CHUNKS - 1)
+            barrier_arrive(handover_barrier(chunk), 64);
+        else
+            barrier_arrive(LAST_HANDOVER, THREADS);
+    }
+    __device__ __forceinline__ void take_over(int chunk) const {
+        if (chunk < CHUNKS - 1)
+            barrier_sync(handover_barrier(chunk), 64);
+        else
+            barrier_sync(LAST_HANDOVER, THREADS);
     }
 
     // The first half of a pair: P and dV.
@@ -274,17 +285,17 @@ struct Backward {
             const unsigned offset = chunk * 16 * ROW_BYTES;
             KeyScores s;
             KeyOperand p;
-            multiply(s, k, q + offset + columns);
+            multiply<FENCED>(s, k, q + offset + columns);
 #pragma unroll
             for (int i = 0; i < 2 * KEY_BLOCKS; ++i) {
                 activate(s, p, 2 * i);
                 activate(s, p, 2 * i + 1);
                 store_shared(slope_address(chunk, i / 2, i % 2), s[i / 2][i % 2]);
             }
-            if (chunk % HANDOVER_CHUNKS == HANDOVER_CHUNKS - 1) barrier_arrive(handover_barrier(chunk), 64);
+            hand_over(chunk);
             if constexpr (MASKED) hide(p, tile * TILE_M + chunk * 16);
             if (MASKED && CAUSAL && task.scrub) scrub_chunk(q + offset, d_o + offset);
-            accumulate(dv, p, d_o + offset + rows);
+            accumulate<FENCED>(dv, p, d_o + offset + rows);
         }
     }
 
@@ -297,9 +308,9 @@ struct Backward {
             const unsigned offset = chunk * 16 * ROW_BYTES;
             KeyScores dp;
             KeyOperand ds;
-            multiply(dp, v, d_o + offset + columns);
+            multiply<FENCED>(dp, v, d_o + offset + columns);
             if (MASKED && CAUSAL && task.scrub) scrub_chunk(q + offset, d_o + offset);
-            if (chunk % HANDOVER_CHUNKS == 0) barrier_sync(handover_barrier(chunk), 64);
+            take_over(chunk);
 #pragma unroll
             for (int i = 0; i < 2 * KEY_BLOCKS; ++i) {
                 float slopes[4];
@@ -310,7 +321,7 @@ struct Backward {
             if constexpr (MASKED) hide(dp, tile * TILE_M + chunk * 16);
             finish(dp, ds);
             store_ds(ds, chunk, tile);
-            accumulate(dk, ds, q + offset + rows);
+            accumulate<FENCED>(dk, ds, q + offset + rows);
         }
     }
 
@@ -403,10 +414,13 @@ struct Backward {
             if (key >= problem.seq_len_k || chunk * 8 >= problem.head_dim) continue;
             uint4* out = reinterpret_cast<uint4*>(data + key * strides.seq + chunk * 8);
             for (int head = task.end_head - group(); head < task.end_head; ++head) {
-                const Rows source(DK ? params.q : params.d_o, DK ? params.q_strides : params.do_strides, task.batch, head);
+                const Rows q(params.q, params.q_strides, task.batch, head), d_o(params.d_o, params.do_strides, task.batch, head);
                 const int first = visible_queries_begin(key, problem);
-                *out = DK ? spoil_nonfinite(*out, source.data + chunk * 8, source.stride, first, problem.seq_len_q)
-                          : add_nonfinite(*out, source.data + chunk * 8, source.stride, first, problem.seq_len_q);
+                if constexpr (DK)
+                    *out = spoil_nonfinite(*out, q.data + chunk * 8, q.stride, first, problem.seq_len_q);
+                else
+                    *out = add_nonfinite(*out, d_o.data + chunk * 8, d_o.stride, first, problem.seq_len_q,
+                                         Rows(params.k, params.k_strides, task.batch, task.kv_head).row(key), q, problem.head_dim, problem.scale);
             }
         }
     }
@@ -414,9 +428,9 @@ struct Backward {
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ BackwardParams params) {
     const Problem& problem = params.problem;
-    const unsigned k_tile = shared_address(shared), v_tile = k_tile + KV_BYTES, exchange = v_tile + V_BYTES, q_ring = exchange + EXCHANGE_BYTES;
+    const unsigned k_tile = shared_address(shared), exchange = k_tile + KV_BYTES, q_ring = exchange + EXCHANGE_BYTES;
     Task* const task = reinterpret_cast<Task*>(shared + TASK_OFFSET);
-    float* const dbias_shares = reinterpret_cast<float*>(task + 1);
+    float* const dbias_shares = reinterpret_cast<float*>(shared + TASK_OFFSET + TASK_BYTES);
 
     // The task: keys vary fastest so that neighbours share queries in L2, the longest causal columns first.
     if (threadIdx.x == 0) {
@@ -430,19 +444,19 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
     // Load: K and V.
     const int kv_head = b.task.kv_head, batch = b.task.batch;
     load_tile<TILE_N>(k_tile, Rows(params.k, params.k_strides, batch, kv_head), b.task.key0, problem.seq_len_k, problem.head_dim, b.thread);
-    load_tile<TILE_N>(v_tile, Rows(params.v, params.v_strides, batch, kv_head), b.task.key0, problem.seq_len_k, problem.head_dim, b.thread);
+    load_tile<TILE_N>(exchange, Rows(params.v, params.v_strides, batch, kv_head), b.task.key0, problem.seq_len_k, problem.head_dim, b.thread);
     cp_async_commit();
     cp_async_wait<0>();
     __syncthreads();
     if constexpr (CAUSAL && ACCUMULATE_DQ)
         if (share_nonfinite<TILE_N>(k_tile, b.thread)) task->scrub_k = 1;
     OwnRows<KEY_BLOCKS, K_RESIDENT_STEPS> k;  // a pair's second warp keeps V here
-    OwnRows<KEY_BLOCKS, V_RESIDENT_STEPS> v;
+    OwnRows<KEY_BLOCKS, K_STEPS> v;
     KeyGradient dv, dk;  // a pair's second warp keeps dK in dv
-    k.begin((PAIRED && !b.first_half() ? v_tile : k_tile) + b.warp_key * ROW_BYTES, b.lane);
+    k.begin((PAIRED && !b.first_half() ? exchange : k_tile) + b.warp_key * ROW_BYTES, b.lane);
     clear<KEY_BLOCKS>(dv);
     if constexpr (!PAIRED) {
-        v.begin(v_tile + b.warp_key * ROW_BYTES, b.lane);
+        v.begin(exchange + b.warp_key * ROW_BYTES, b.lane);
         clear<KEY_BLOCKS>(dk);
     }
 
@@ -456,7 +470,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
                 b.query_gradients<false>(tile);
         }
     };
-    while (b.task.head < b.task.end_head) {
+    while (b.task.head < b.task.end_head) {  // each thread's copy of the task is renewed by identify()
 #pragma unroll
         for (int i = 0; i < STAGES - 1; ++i) b.load(b.task.first_tile + i);
 #pragma unroll 1
@@ -471,6 +485,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
                 b.identify();
             }
             b.load(tile + STAGES - 1);
+            b.identify();
             if constexpr (PAIRED) {
                 if (b.first_half()) {
                     if (masked)
@@ -510,7 +525,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
 
     // Store: dV through the space of V, dK through that of K.
     if (!PAIRED || b.first_half()) {
-        b.store(dv, power_of_two(-P_SCALE_LOG2), v_tile, params.dv, params.dv_strides);
+        b.store(dv, power_of_two(-P_SCALE_LOG2), exchange, params.dv, params.dv_strides);
         if (CAUSAL && b.task.scrub) b.restore_nonfinite<false>();
     }
     if (!PAIRED || !b.first_half()) {

@@ -140,7 +140,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
         const int stage = tile % STAGES;
         cp_async_wait<STAGES - 2>();
         __syncthreads();
-        b.thread = opaque(threadIdx.x), b.warp = b.thread / 32, b.lane = b.thread % 32;
+        b.thread = opaque(threadIdx.x) % THREADS, b.warp = b.thread / 32, b.lane = b.thread % 32;
         b.load(tile + STAGES - 1, (tile + STAGES - 1) % STAGES);
         if (tile < whole_tiles) {
             b.consume<false>(q, d_o, dq, tile, stage, false);

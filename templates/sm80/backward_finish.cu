@@ -4,7 +4,7 @@
 #include "../common/plan.cuh"
 #include "../common/dtype.cuh"
 #include "../common/params.cuh"
-#include "../common/sigmoid_pair.cuh"
+#include "../common/power_of_two.cuh"
 #include "../common/tile.cuh"
 #include "../common/dq_accumulator.cuh"
 

@@ -300,7 +300,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
                 const int row = row0 + warp_row + index / ROW_CHUNKS, chunk = index % ROW_CHUNKS;
                 if (row >= problem.seq_len_q || chunk * 8 >= problem.head_dim) continue;
                 uint4* out = reinterpret_cast<uint4*>(o + row * params.o_strides.seq + chunk * 8);
-                *out = add_nonfinite(*out, f.v_rows.data + chunk * 8, f.v_rows.stride, whole_tiles * TILE_N, visible_keys_end(row, problem));
+                *out = add_nonfinite(*out, f.v_rows.data + chunk * 8, f.v_rows.stride, whole_tiles * TILE_N, visible_keys_end(row, problem),
+                                     Rows(params.q, params.q_strides, batch, head).row(row), f.k_rows, problem.head_dim, problem.scale);
             }
         }
 }
