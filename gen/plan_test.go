@@ -85,6 +85,40 @@ func TestPlanRefusesValues(t *testing.T) {
 	}
 }
 
+// TestPlanRefusesShapes holds checkShape to what the backward templates assert.
+func TestPlanRefusesShapes(t *testing.T) {
+	for _, test := range []struct {
+		pass    sigattn.Pass
+		headDim int
+		tile    string
+		want    string // of the error; "" where the tile is legal
+	}{
+		{sigattn.Forward, 64, "48x32x3w3g16q4", "warps of fwd with head dim 64"},
+		{sigattn.Forward, 96, "48x32x3w3g16q4", ""},
+		{sigattn.BackwardFused, 64, "64x128x2w4", ""},
+		{sigattn.BackwardFused, 64, "48x128x2w4", "legal: 16, 32 and multiples of 64"},
+		{sigattn.BackwardFused, 64, "64x96x2w4", "legal: multiples of 64 with 4 warps"},
+		{sigattn.BackwardFused, 64, "64x128x1w4", "legal: 2 to 8"},
+		{sigattn.BackwardFused, 96, "32x128x2w8", "legal: those of which 8 warps can share 96 columns in blocks of 16"},
+		{sigattn.BackwardDKV, 96, "64x48x2w3", "legal: even numbers"},
+		{sigattn.BackwardDKV, 128, "64x128x2w8", ""},
+		{sigattn.BackwardDKV, 128, "128x64x2w8", "legal: up to 64 with 8 warps"},
+		{sigattn.BackwardDQ, 128, "64x32x2w8", "legal: multiples of 128 with 8 warps"},
+		{sigattn.BackwardDQ, 128, "128x32x1w8", "legal: 2 to 8"},
+	} {
+		tile, err := ParseTile(test.tile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = NewPlan(Spec{sigattn.SM80, test.pass, test.headDim, sigattn.BF16, sigattn.Full, sigattn.Accurate}, tile)
+		switch {
+		case test.want == "" && err == nil:
+		case test.want == "" || !errors.Is(err, ErrValue) || !strings.Contains(err.Error(), test.want):
+			t.Errorf("%v with head dim %d as %s: %v; want an ErrValue with %q", test.pass, test.headDim, test.tile, err, test.want)
+		}
+	}
+}
+
 func FuzzNewPlan(f *testing.F) {
 	f.Add(80, 1, 128, 128, 32, 3, 4, 2, 16, 8, true)
 	f.Fuzz(func(t *testing.T, arch, pass, headDim, m, n, stages, warps, blocks, group, resident int, paced bool) {

@@ -610,7 +610,7 @@ constexpr bool PAIRED = HEAD_DIM > 64;
 constexpr int KEY_WARPS = PAIRED ? WARPS / 2 : WARPS;
 constexpr int WARP_KEYS = TILE_N / KEY_WARPS;
 constexpr int KEY_BLOCKS = WARP_KEYS / 16;
-constexpr int K_RESIDENT_STEPS = PAIRED ? K_STEPS : 0;      // of K's fragments; those of V all stay in registers
+constexpr int K_RESIDENT_STEPS = HEAD_DIM != 64 ? K_STEPS : 2;  // of K's fragments, as many as fit in registers; all of V's do
 constexpr int CHUNKS = TILE_M / 16;                         // of 16 queries
 constexpr int PAIRS = KEY_BLOCKS * 4;                       // packed registers per lane and chunk
 constexpr int LAST_HANDOVER = 15;                           // the barrier of a tile's last chunk
@@ -641,8 +641,14 @@ constexpr int DQ_COLUMN_WARPS = dq_column_warps();
 static_assert(DQ_COLUMN_WARPS > 0, "no split of TILE_M x HEAD_DIM among the warps in multiples of 16");
 constexpr int DQ_ROWS = TILE_M * DQ_COLUMN_WARPS / WARPS, DQ_BLOCKS = DQ_ROWS / 16;
 constexpr int DQ_COLUMNS = HEAD_DIM / DQ_COLUMN_WARPS, DQ_STEPS = DQ_COLUMNS / 16;
-constexpr int DQ_PASS_STEPS = HEAD_DIM < 128 ? DQ_STEPS : 1;  // of 16 columns at a time, as registers allow
-constexpr int DQ_UNROLL = PAIRED ? TILE_N / 16 : 2;           // of the loop over the keys
+constexpr int DQ_UNROLL = PAIRED ? 1 : 2;  // of the loop over the keys, as registers allow
+
+// How many of DQ_STEPS to take at a time, so that at most `registers` accumulate.
+__device__ constexpr int dq_pass_steps(int registers) {
+    int steps = DQ_STEPS;
+    while (DQ_STEPS % steps != 0 || DQ_BLOCKS * steps * 8 > registers) --steps;
+    return steps;
+}
 
 // A tile of dS^T in shared memory: rows of TILE_M queries, swizzled like the others.
 constexpr int DS_ROW_BYTES = TILE_M * 2;
@@ -912,6 +918,7 @@ struct Backward {
     // covers 128 contiguous bytes.
     template <bool SCRUB>
     __device__ __forceinline__ void query_gradients(int tile) const {
+        constexpr int STEPS = SCRUB ? 1 : dq_pass_steps(48);  // scrubbing takes registers too
         const int row0 = warp / DQ_COLUMN_WARPS * DQ_ROWS, column0 = warp % DQ_COLUMN_WARPS * DQ_COLUMNS;
         const int lane_key = (lane & 7) + ((lane >> 4) << 3);
         unsigned ds_address[DQ_BLOCKS];
@@ -919,11 +926,11 @@ struct Backward {
         for (int block = 0; block < DQ_BLOCKS; ++block)
             ds_address[block] = ds_tile(tile) + ds_offset(lane_key, row0 / 8 + 2 * block + ((lane >> 3) & 1));
 #pragma unroll 1
-        for (int pass = 0; pass < DQ_STEPS; pass += DQ_PASS_STEPS) {
-            float dq[DQ_BLOCKS][DQ_PASS_STEPS * 2][4] = {};
-            unsigned k_address[DQ_PASS_STEPS];
+        for (int pass = 0; pass < DQ_STEPS; pass += STEPS) {
+            float dq[DQ_BLOCKS][STEPS * 2][4] = {};
+            unsigned k_address[STEPS];
 #pragma unroll
-            for (int step = 0; step < DQ_PASS_STEPS; ++step)
+            for (int step = 0; step < STEPS; ++step)
                 k_address[step] = k_tile + chunk_offset(lane & 15, column0 / 8 + 2 * (pass + step) + (lane >> 4));
 #pragma unroll DQ_UNROLL
             for (int key = 0; key < TILE_N; key += 16) {
@@ -931,7 +938,7 @@ struct Backward {
 #pragma unroll
                 for (int block = 0; block < DQ_BLOCKS; ++block) load_matrix_x4_transposed(a[block], ds_address[block] + key * DS_ROW_BYTES);
 #pragma unroll
-                for (int step = 0; step < DQ_PASS_STEPS; ++step) {
+                for (int step = 0; step < STEPS; ++step) {
                     Register b[4];
                     load_matrix_x4_transposed(b, k_address[step] + key * ROW_BYTES);
                     if constexpr (SCRUB) zero_nonfinite(b);
@@ -946,7 +953,7 @@ struct Backward {
 #pragma unroll
             for (int block = 0; block < DQ_BLOCKS; ++block)
 #pragma unroll
-                for (int n = 0; n < 2 * DQ_PASS_STEPS; ++n)
+                for (int n = 0; n < 2 * STEPS; ++n)
 #pragma unroll
                     for (int i = 0; i < 4; ++i) add_global(accumulator + dq_block_offset(block, n) + i * 32, dq[block][n][i]);
         }

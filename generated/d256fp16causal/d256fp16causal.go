@@ -15,12 +15,13 @@
 //	fwd     sm_80  128 × 32  3       256      163840
 //	fwd     sm_86  128 × 32  3       256      98304
 //	bwd     sm_80  32 × 64   2       256      131184
-//	bwd     sm_86  32 × 32   2       128      98400
+//	bwd     sm_86  16 × 64   2       256      98416
 //	bwddkv  sm_80  32 × 64   2       256      131152
-//	bwddkv  sm_86  32 × 32   2       128      98384
+//	bwddkv  sm_86  16 × 64   2       256      98384
 //	bwddq   sm_80  64 × 32   2       128      131088
 //	bwddq   sm_86  64 × 16   2       128      98320
 //	bwdfin  sm_80  32 rows   1       128      0
+//	bwdfin  sm_86  16 rows   1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
 // arch for later ones. The .cu files are the images' sources, there to be read: a build does not need them.
@@ -57,9 +58,9 @@ var description = sigattn.Package{
 			TileM: 32, TileN: 64, Threads: 256, SharedBytes: 131184,
 		},
 		{
-			Name: "sigattn_bwd_sm86_d256_fp16_causal_32x32x2w4",
+			Name: "sigattn_bwd_sm86_d256_fp16_causal_16x64x2w8",
 			Pass: sigattn.BackwardFused, Arch: sigattn.SM86,
-			TileM: 32, TileN: 32, Threads: 128, SharedBytes: 98400,
+			TileM: 16, TileN: 64, Threads: 256, SharedBytes: 98416,
 		},
 		{
 			Name: "sigattn_bwddkv_sm80_d256_fp16_causal_32x64x2w8",
@@ -67,9 +68,9 @@ var description = sigattn.Package{
 			TileM: 32, TileN: 64, Threads: 256, SharedBytes: 131152,
 		},
 		{
-			Name: "sigattn_bwddkv_sm86_d256_fp16_causal_32x32x2w4",
+			Name: "sigattn_bwddkv_sm86_d256_fp16_causal_16x64x2w8",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM86,
-			TileM: 32, TileN: 32, Threads: 128, SharedBytes: 98384,
+			TileM: 16, TileN: 64, Threads: 256, SharedBytes: 98384,
 		},
 		{
 			Name: "sigattn_bwddq_sm80_d256_fp16_causal_64x32x2w4",
@@ -85,6 +86,11 @@ var description = sigattn.Package{
 			Name: "sigattn_bwdfin_sm80_d256_fp16_causal_32x16x1w4",
 			Pass: sigattn.BackwardFinish, Arch: sigattn.SM80,
 			TileM: 32, TileN: 16, Threads: 128, SharedBytes: 0,
+		},
+		{
+			Name: "sigattn_bwdfin_sm86_d256_fp16_causal_16x16x1w4",
+			Pass: sigattn.BackwardFinish, Arch: sigattn.SM86,
+			TileM: 16, TileN: 16, Threads: 128, SharedBytes: 0,
 		},
 	},
 	Archive: archive,

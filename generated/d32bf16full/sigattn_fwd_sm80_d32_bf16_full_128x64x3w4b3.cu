@@ -171,6 +171,9 @@ __device__ __forceinline__ float sigmoid_begin(float s, float scale_log2, float 
     return exp2_approx(fmaf(s, scale_log2, bias_log2));
 }
 
+// What sigmoid_begin gives where P is 0: in either form.
+constexpr float SIGMOID_HIDDEN = 0.0f;
+
 // Host-side bias is unscaled; the kernel's own copy carries P's power of two through the exponential.
 __device__ __forceinline__ float sigmoid_bias(float bias_log2) { return bias_log2 + P_SCALE_LOG2; }
 __device__ __forceinline__ float sigmoid_scale(float scale_log2) { return scale_log2; }
@@ -454,14 +457,13 @@ struct Forward {
         float &low = s[mb][n][2 * r], &high = s[mb][n][2 * r + 1];
         low = sigmoid_begin(low, scale, bias);
         high = sigmoid_begin(high, scale, bias);
-        float p_low = sigmoid_short(low), p_high = sigmoid_short(high);
         if constexpr (MASKED) {
             const int self = thread_index(), lane = self % 32, first_row = row0 + self / 32 * WARP_ROWS + lane / 4;
             const int column = key + 8 * n + 2 * (lane & 3), end = visible_keys_end(first_row + mb * 16 + 8 * r, problem);
-            if (column >= end) low = 0.0f, p_low = 0.0f;
-            if (column + 1 >= end) high = 0.0f, p_high = 0.0f;
+            if (column >= end) low = SIGMOID_HIDDEN;
+            if (column + 1 >= end) high = SIGMOID_HIDDEN;
         }
-        return p[mb][2 * n + r] = pack(p_low, p_high);
+        return p[mb][2 * n + r] = pack(sigmoid_short(low), sigmoid_short(high));
     }
 
     __device__ __forceinline__ void multiply_queries(Scores& s, const Fragments& f, int step) {

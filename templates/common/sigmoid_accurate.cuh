@@ -9,6 +9,9 @@ __device__ __forceinline__ float sigmoid_begin(float s, float scale_log2, float 
     return exp2_approx(fmaf(s, scale_log2, bias_log2));
 }
 
+// What sigmoid_begin gives where P is 0: in either form.
+constexpr float SIGMOID_HIDDEN = 0.0f;
+
 // Host-side bias is unscaled; the kernel's own copy carries P's power of two through the exponential.
 __device__ __forceinline__ float sigmoid_bias(float bias_log2) { return bias_log2 + P_SCALE_LOG2; }
 __device__ __forceinline__ float sigmoid_scale(float scale_log2) { return scale_log2; }

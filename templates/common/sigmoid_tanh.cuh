@@ -8,6 +8,9 @@ __device__ __forceinline__ float sigmoid_begin(float s, float half_scale, float 
     return tanh_approx(fmaf(s, half_scale, half_bias));
 }
 
+// What sigmoid_begin gives where P is 0.
+constexpr float SIGMOID_HIDDEN = -1.0f;
+
 constexpr float HALF_LN2 = 0.34657359027997265f;
 __device__ __forceinline__ float sigmoid_bias(float bias_log2) { return bias_log2 * HALF_LN2; }
 __device__ __forceinline__ float sigmoid_scale(float scale_log2) { return scale_log2 * HALF_LN2; }
