@@ -136,11 +136,11 @@ __device__ __forceinline__ int visible_queries_begin(int key, const Problem& p) 
 }
 
 // ---- common/sigmoid_gradient_accurate.cuh
-// The accurate sigmoid for the backward pass: with E = exp(-x), sigma = 1 / (1 + E), right at either infinity. There is time for the
-// reciprocal here: this pass has two and a half times the forward's products for the same number of exponentials.
+// The accurate sigmoid for the backward pass: with E = exp(-x), sigma = 1 / (1 + E) and 1 - sigma = E sigma, each to full relative accuracy.
+// There is time for the reciprocal here: this pass has two and a half times the forward's products for the same number of exponentials.
 
 // ---- ptx/math.cuh
-// Special functions and NaN-keeping minima, one PTX instruction each.
+// Special functions, NaN-keeping minima and saturating products, one PTX instruction each.
 
 __device__ __forceinline__ float exp2_approx(float x) {
     float y;
@@ -166,8 +166,12 @@ __device__ __forceinline__ float min_or_nan(float a, float b) {
     return y;
 }
 
-// ---- common/slope.cuh
-// The slope of the sigmoid: dS = sigma (1 - sigma) dP.
+// The product clamped to [0, 1]; 0 where it is NaN.
+__device__ __forceinline__ float multiply_saturating(float a, float b) {
+    float y;
+    asm("mul.sat.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
+    return y;
+}
 
 // ---- common/power_of_two.cuh
 // Powers of two by which P and dS are scaled.
@@ -177,13 +181,6 @@ __device__ constexpr float power_of_two(int exponent) {
     return exponent < 0 ? 1.0f / static_cast<float>(1ll << -exponent) : static_cast<float>(1ll << exponent);
 }
 
-// ---- common/slope.cuh
-// sigma (1 - sigma) * 2^DS_SCALE_LOG2 from p = sigma * 2^P_SCALE_LOG2, to 1e-7 absolute: so to full precision but where sigma rounds to 1.
-__device__ __forceinline__ float slope(float p) {
-    if constexpr (P_SCALE_LOG2 == 0 && DS_SCALE_LOG2 == 0) return fmaf(-p, p, p);
-    return p * fmaf(p, -power_of_two(DS_SCALE_LOG2 - 2 * P_SCALE_LOG2), power_of_two(DS_SCALE_LOG2 - P_SCALE_LOG2));
-}
-
 // ---- common/sigmoid_gradient_accurate.cuh
 struct SigmoidGradient {
     float scale, bias;  // of the exponent
@@ -191,9 +188,12 @@ struct SigmoidGradient {
     // E carries 1 / P's power of two.
     __device__ __forceinline__ SigmoidGradient(const Problem& problem) : scale(-problem.scale_log2), bias(-P_SCALE_LOG2 - problem.bias_log2) {}
 
-    // sigma * 2^P_SCALE_LOG2 of the raw product s: x = problem.scale * s + bias.
-    __device__ __forceinline__ float operator()(float s) const {
-        return reciprocal_approx(exp2_approx(fmaf(s, scale, bias)) + power_of_two(-P_SCALE_LOG2));
+    // sigma * 2^P_SCALE_LOG2 of the raw product s, x = problem.scale * s + bias. The slope sigma (1 - sigma) * 2^DS_SCALE_LOG2 takes the
+    // place of s. Where sigma is 0 because E is infinite, their product saturates to 0; a NaN stays one through sigma.
+    __device__ __forceinline__ float operator()(float& s) const {
+        const float e = exp2_approx(fmaf(s, scale, bias)), p = reciprocal_approx(e + power_of_two(-P_SCALE_LOG2));
+        s = multiply_saturating(e, p) * p * power_of_two(DS_SCALE_LOG2 - P_SCALE_LOG2);
+        return p;
     }
 };
 
@@ -604,10 +604,7 @@ struct BackwardDQ {
     // P (1 - P) in place of S.
     __device__ __forceinline__ void activate(RowScores& s, int pair) const {
 #pragma unroll
-        for (int i = 0; i < 2; ++i) {
-            float& x = s[pair / 4][pair % 4 / 2][pair % 2 * 2 + i];
-            x = slope(sigmoid(x));
-        }
+        for (int i = 0; i < 2; ++i) sigmoid(s[pair / 4][pair % 4 / 2][pair % 2 * 2 + i]);
     }
 
     // A packed pair of dS from two neighbouring elements of dP and their P (1 - P).

@@ -142,7 +142,7 @@ __device__ __forceinline__ int visible_queries_begin(int, const Problem&) { retu
 // e - e^2 + e^3 is within 3e-5 and needs no reciprocal; a warp votes on its packed results and rebuilds them from e where one is larger.
 
 // ---- ptx/math.cuh
-// Special functions and NaN-keeping minima, one PTX instruction each.
+// Special functions, NaN-keeping minima and saturating products, one PTX instruction each.
 
 __device__ __forceinline__ float exp2_approx(float x) {
     float y;
@@ -165,6 +165,13 @@ __device__ __forceinline__ float tanh_approx(float x) {
 __device__ __forceinline__ float min_or_nan(float a, float b) {
     float y;
     asm("min.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
+    return y;
+}
+
+// The product clamped to [0, 1]; 0 where it is NaN.
+__device__ __forceinline__ float multiply_saturating(float a, float b) {
+    float y;
+    asm("mul.sat.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
     return y;
 }
 
@@ -442,15 +449,22 @@ struct Forward {
         Register k[KEY_BLOCKS][4], v[KEY_BLOCKS][4], q[M_BLOCKS][4];
     };
 
-    __device__ __forceinline__ void read(Fragments& f, unsigned queries, unsigned keys, unsigned values, int step) {
+    __device__ __forceinline__ void read_keys(Fragments& f, unsigned queries, unsigned keys, int step) {
 #pragma unroll
-        for (int i = 0; i < KEY_BLOCKS; ++i) {
-            load_matrix_x4_transposed(f.v[i], at_step(values + i * 16 * ROW_BYTES, step));
-            load_matrix_x4(f.k[i], at_step(keys + i * 16 * ROW_BYTES, step));
-        }
+        for (int i = 0; i < KEY_BLOCKS; ++i) load_matrix_x4(f.k[i], at_step(keys + i * 16 * ROW_BYTES, step));
         if (step >= Q_RESIDENT_STEPS)
 #pragma unroll
             for (int mb = 0; mb < M_BLOCKS; ++mb) load_matrix_x4(f.q[mb], at_step(queries + mb * 16 * ROW_BYTES, step));
+    }
+
+    __device__ __forceinline__ void read_values(Fragments& f, unsigned values, int step) {
+#pragma unroll
+        for (int i = 0; i < KEY_BLOCKS; ++i) load_matrix_x4_transposed(f.v[i], at_step(values + i * 16 * ROW_BYTES, step));
+    }
+
+    __device__ __forceinline__ void read(Fragments& f, unsigned queries, unsigned keys, unsigned values, int step) {
+        read_values(f, values, step);
+        read_keys(f, queries, keys, step);
     }
 
     // One packed pair of P from two neighbouring scores; the accurate sigmoid leaves their e in S for the long form.
@@ -530,8 +544,7 @@ struct Forward {
 #pragma unroll
         for (int step = 0; step < K_STEPS; ++step) {
             Fragments f;
-#pragma unroll
-            for (int i = 0; i < KEY_BLOCKS; ++i) load_matrix_x4_transposed(f.v[i], at_step(values + i * 16 * ROW_BYTES, step));
+            read_values(f, values, step);
             multiply_values(p, f, step);
         }
     }
@@ -630,7 +643,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
 #pragma unroll
     for (int step = 0; step < K_STEPS; ++step) {
         Forward::Fragments first;
-        f.read(first, queries, f.keys(0, 0), f.values(0, 0), step);
+        f.read_keys(first, queries, f.keys(0, 0), step);
         f.multiply_queries(f.s[0], first, step);
     }
     for (int tile = 0; tile < whole_tiles; ++tile) f.consume<false>(tile);

@@ -140,11 +140,11 @@ __device__ __forceinline__ int visible_queries_begin(int key, const Problem& p) 
 }
 
 // ---- common/sigmoid_gradient_accurate.cuh
-// The accurate sigmoid for the backward pass: with E = exp(-x), sigma = 1 / (1 + E), right at either infinity. There is time for the
-// reciprocal here: this pass has two and a half times the forward's products for the same number of exponentials.
+// The accurate sigmoid for the backward pass: with E = exp(-x), sigma = 1 / (1 + E) and 1 - sigma = E sigma, each to full relative accuracy.
+// There is time for the reciprocal here: this pass has two and a half times the forward's products for the same number of exponentials.
 
 // ---- ptx/math.cuh
-// Special functions and NaN-keeping minima, one PTX instruction each.
+// Special functions, NaN-keeping minima and saturating products, one PTX instruction each.
 
 __device__ __forceinline__ float exp2_approx(float x) {
     float y;
@@ -170,8 +170,12 @@ __device__ __forceinline__ float min_or_nan(float a, float b) {
     return y;
 }
 
-// ---- common/slope.cuh
-// The slope of the sigmoid: dS = sigma (1 - sigma) dP.
+// The product clamped to [0, 1]; 0 where it is NaN.
+__device__ __forceinline__ float multiply_saturating(float a, float b) {
+    float y;
+    asm("mul.sat.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
+    return y;
+}
 
 // ---- common/power_of_two.cuh
 // Powers of two by which P and dS are scaled.
@@ -181,13 +185,6 @@ __device__ constexpr float power_of_two(int exponent) {
     return exponent < 0 ? 1.0f / static_cast<float>(1ll << -exponent) : static_cast<float>(1ll << exponent);
 }
 
-// ---- common/slope.cuh
-// sigma (1 - sigma) * 2^DS_SCALE_LOG2 from p = sigma * 2^P_SCALE_LOG2, to 1e-7 absolute: so to full precision but where sigma rounds to 1.
-__device__ __forceinline__ float slope(float p) {
-    if constexpr (P_SCALE_LOG2 == 0 && DS_SCALE_LOG2 == 0) return fmaf(-p, p, p);
-    return p * fmaf(p, -power_of_two(DS_SCALE_LOG2 - 2 * P_SCALE_LOG2), power_of_two(DS_SCALE_LOG2 - P_SCALE_LOG2));
-}
-
 // ---- common/sigmoid_gradient_accurate.cuh
 struct SigmoidGradient {
     float scale, bias;  // of the exponent
@@ -195,9 +192,12 @@ struct SigmoidGradient {
     // E carries 1 / P's power of two.
     __device__ __forceinline__ SigmoidGradient(const Problem& problem) : scale(-problem.scale_log2), bias(-P_SCALE_LOG2 - problem.bias_log2) {}
 
-    // sigma * 2^P_SCALE_LOG2 of the raw product s: x = problem.scale * s + bias.
-    __device__ __forceinline__ float operator()(float s) const {
-        return reciprocal_approx(exp2_approx(fmaf(s, scale, bias)) + power_of_two(-P_SCALE_LOG2));
+    // sigma * 2^P_SCALE_LOG2 of the raw product s, x = problem.scale * s + bias. The slope sigma (1 - sigma) * 2^DS_SCALE_LOG2 takes the
+    // place of s. Where sigma is 0 because E is infinite, their product saturates to 0; a NaN stays one through sigma.
+    __device__ __forceinline__ float operator()(float& s) const {
+        const float e = exp2_approx(fmaf(s, scale, bias)), p = reciprocal_approx(e + power_of_two(-P_SCALE_LOG2));
+        s = multiply_saturating(e, p) * p * power_of_two(DS_SCALE_LOG2 - P_SCALE_LOG2);
+        return p;
     }
 };
 
@@ -607,7 +607,7 @@ constexpr bool PAIRED = HEAD_DIM > 64;
 constexpr int KEY_WARPS = PAIRED ? WARPS / 2 : WARPS;
 constexpr int WARP_KEYS = TILE_N / KEY_WARPS;
 constexpr int KEY_BLOCKS = WARP_KEYS / 16;
-constexpr int K_RESIDENT_STEPS = HEAD_DIM != 64 ? K_STEPS : 2;  // of K's fragments, as many as fit in registers; all of V's do
+constexpr int K_RESIDENT_STEPS = HEAD_DIM != 64 ? K_STEPS : ACCUMULATE_DQ ? 2 : 1;  // of K's fragments, as many as fit in registers; all of V's do
 constexpr int CHUNKS = TILE_M / 16;                         // of 16 queries
 constexpr int PAIRS = KEY_BLOCKS * 4;                       // packed registers per lane and chunk
 constexpr int LAST_HANDOVER = 15;                           // the barrier of a tile's last chunk
@@ -746,11 +746,8 @@ struct Backward {
     // A packed pair of P^T from two neighbouring elements of S^T, which P (1 - P) replaces.
     __device__ __forceinline__ void activate(KeyScores& s, KeyOperand& p, int pair) const {
         const int block = pair / 4, n = pair % 4 / 2, r = pair % 2;
-        float &low = s[block][n][2 * r], &high = s[block][n][2 * r + 1];
-        const float p_low = task.sigmoid(low), p_high = task.sigmoid(high);
-        p[block][2 * n + r] = pack(p_low, p_high);
-        low = slope(p_low);
-        high = slope(p_high);
+        const float low = task.sigmoid(s[block][n][2 * r]), high = task.sigmoid(s[block][n][2 * r + 1]);
+        p[block][2 * n + r] = pack(low, high);
     }
 
     // Zeroes P^T where the mask or an end hides it. The barriers keep the compiler from mixing the mask with what is around it, which takes

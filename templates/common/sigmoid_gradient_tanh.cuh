@@ -1,7 +1,8 @@
 #pragma once
 // The tanh form of the sigmoid for the backward pass.
+#include "dtype.cuh"
 #include "params.cuh"
-#include "slope.cuh"
+#include "power_of_two.cuh"
 #include "sigmoid_tanh.cuh"
 
 struct SigmoidGradient {
@@ -10,6 +11,11 @@ struct SigmoidGradient {
     __device__ __forceinline__ SigmoidGradient(const Problem& problem)
         : scale(sigmoid_scale(problem.scale_log2)), bias(sigmoid_bias(problem.bias_log2)) {}
 
-    // sigma * 2^P_SCALE_LOG2 of the raw product s: x = problem.scale * s + bias.
-    __device__ __forceinline__ float operator()(float s) const { return sigmoid_short(sigmoid_begin(s, scale, bias)); }
+    // sigma * 2^P_SCALE_LOG2 of the raw product s, x = problem.scale * s + bias. The slope sigma (1 - sigma) * 2^DS_SCALE_LOG2 takes the
+    // place of s, to the absolute accuracy that sigma has too.
+    __device__ __forceinline__ float operator()(float& s) const {
+        const float p = sigmoid_short(sigmoid_begin(s, scale, bias));
+        s = p * fmaf(p, -power_of_two(DS_SCALE_LOG2 - 2 * P_SCALE_LOG2), power_of_two(DS_SCALE_LOG2 - P_SCALE_LOG2));
+        return p;
+    }
 };

@@ -1,5 +1,5 @@
 #pragma once
-// Special functions and NaN-keeping minima, one PTX instruction each.
+// Special functions, NaN-keeping minima and saturating products, one PTX instruction each.
 
 __device__ __forceinline__ float exp2_approx(float x) {
     float y;
@@ -22,5 +22,12 @@ __device__ __forceinline__ float tanh_approx(float x) {
 __device__ __forceinline__ float min_or_nan(float a, float b) {
     float y;
     asm("min.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
+    return y;
+}
+
+// The product clamped to [0, 1]; 0 where it is NaN.
+__device__ __forceinline__ float multiply_saturating(float a, float b) {
+    float y;
+    asm("mul.sat.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
     return y;
 }

@@ -27,7 +27,7 @@ constexpr bool PAIRED = HEAD_DIM > 64;
 constexpr int KEY_WARPS = PAIRED ? WARPS / 2 : WARPS;
 constexpr int WARP_KEYS = TILE_N / KEY_WARPS;
 constexpr int KEY_BLOCKS = WARP_KEYS / 16;
-constexpr int K_RESIDENT_STEPS = HEAD_DIM != 64 ? K_STEPS : 2;  // of K's fragments, as many as fit in registers; all of V's do
+constexpr int K_RESIDENT_STEPS = HEAD_DIM != 64 ? K_STEPS : ACCUMULATE_DQ ? 2 : 1;  // of K's fragments, as many as fit in registers; all of V's do
 constexpr int CHUNKS = TILE_M / 16;                         // of 16 queries
 constexpr int PAIRS = KEY_BLOCKS * 4;                       // packed registers per lane and chunk
 constexpr int LAST_HANDOVER = 15;                           // the barrier of a tile's last chunk
@@ -166,11 +166,8 @@ struct Backward {
     // A packed pair of P^T from two neighbouring elements of S^T, which P (1 - P) replaces.
     __device__ __forceinline__ void activate(KeyScores& s, KeyOperand& p, int pair) const {
         const int block = pair / 4, n = pair % 4 / 2, r = pair % 2;
-        float &low = s[block][n][2 * r], &high = s[block][n][2 * r + 1];
-        const float p_low = task.sigmoid(low), p_high = task.sigmoid(high);
-        p[block][2 * n + r] = pack(p_low, p_high);
-        low = slope(p_low);
-        high = slope(p_high);
+        const float low = task.sigmoid(s[block][n][2 * r]), high = task.sigmoid(s[block][n][2 * r + 1]);
+        p[block][2 * n + r] = pack(low, high);
     }
 
     // Zeroes P^T where the mask or an end hides it. The barriers keep the compiler from mixing the mask with what is around it, which takes

@@ -53,10 +53,7 @@ struct BackwardDQ {
     // P (1 - P) in place of S.
     __device__ __forceinline__ void activate(RowScores& s, int pair) const {
 #pragma unroll
-        for (int i = 0; i < 2; ++i) {
-            float& x = s[pair / 4][pair % 4 / 2][pair % 2 * 2 + i];
-            x = slope(sigmoid(x));
-        }
+        for (int i = 0; i < 2; ++i) sigmoid(s[pair / 4][pair % 4 / 2][pair % 2 * 2 + i]);
     }
 
     // A packed pair of dS from two neighbouring elements of dP and their P (1 - P).
