@@ -27,6 +27,7 @@ var tuned = []choice{
 	{sigattn.Forward, nil, dims(128), 0, sigattn.Causal, Tile{128, 32, 3, 4, 2, Pipeline{16, 4, false}}},
 	{sigattn.Forward, nil, dims(128), 0, 0, Tile{128, 32, 3, 4, 2, Pipeline{16, 5, false}}},
 	{sigattn.Forward, nil, dims(192), 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 12, true}}},
+	{sigattn.Forward, large, dims(256), sigattn.FP16, sigattn.Full, Tile{128, 32, 3, 8, 1, Pipeline{16, 13, false}}},
 	{sigattn.Forward, nil, dims(256), 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 16, false}}},
 
 	{sigattn.BackwardFused, small, dims(96), 0, 0, Tile{64, 64, 2, 4, 1, none}},
@@ -58,8 +59,12 @@ var tuned = []choice{
 // none is the pipeline of kernels that have none.
 var none Pipeline
 
-// small are the architectures with 99 KB of shared memory per block.
-var small = []sigattn.Arch{sigattn.SM86, sigattn.SM89}
+// small are the architectures with 99 KB of shared memory per block, large those with more, whose images later devices
+// run too.
+var (
+	small = []sigattn.Arch{sigattn.SM86, sigattn.SM89}
+	large = []sigattn.Arch{sigattn.SM80}
+)
 
 func dims(d ...int) []int { return d }
 
