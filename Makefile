@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := all
 .PHONY: all help nvrtc build generate verify list bench sanitize
-.PHONY: test tidy format vet systems lint unit check downstream clean distclean
+.PHONY: mutants test tidy format vet systems lint unit check downstream clean distclean
 
 GEN := bin/sigattn-gen
 
@@ -14,7 +14,7 @@ export CGO_CFLAGS := -I$(CURDIR)/.cuda/include
 export CGO_LDFLAGS := -L$(CURDIR)/.cuda/lib -Wl,--disable-new-dtags -Wl,-rpath,$$ORIGIN/../.cuda/lib -Wl,-rpath,/usr/local/cuda/lib64
 export LD_LIBRARY_PATH := $(CURDIR)/.cuda/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
-all: generate verify list ## Generate and compile the default matrix, verify it on the GPU if there is one, print it
+all: generate verify list ## Generate and compile the default matrix, verify it on the GPU or emulated, print it
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1:/p' $(MAKEFILE_LIST) | while IFS=: read -r target does; do printf '%-12s %s\n' "$$target" "$$does"; done
@@ -28,7 +28,7 @@ build: nvrtc ## Build bin/sigattn-gen
 generate: build ## Generate the default matrix into generated/ and compile all of it, the second time from the cache
 	$(GEN) --recompile
 
-verify: build ## Compare the kernels with the float64 reference, on the GPU if there is one
+verify: build ## Compare the kernels with the float64 reference, on the GPU if there is one, else on the emulator
 	$(GEN) verify --on auto
 
 list: build ## Print the matrix: each kernel's tile, registers and shared memory
@@ -39,6 +39,9 @@ bench: build ## Time the kernels (needs a GPU)
 
 sanitize: build ## Run the kernels under compute-sanitizer (needs a GPU and a CUDA toolkit)
 	scripts/sanitize.sh $(GEN)
+
+mutants: ## Plant faults in kernels' PTX, one at a time, and demand that the emulator finds them
+	go test ./verify -run TestMutants -mutants -v -timeout 30m
 
 test: tidy format vet systems lint unit check downstream ## Check all that can be checked on this machine
 

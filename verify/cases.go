@@ -110,6 +110,8 @@ func (g *grid) edges() {
 	g.add("no query", Case{Shape: g.shape(1, 2, 1, 0, 17)})
 	g.add("no key", Case{Shape: g.shape(2, 2, 1, 17, 0)})
 	g.add("two tiles", Case{Shape: g.shape(1, 1, 1, t.m+1, t.n+1)})
+	whole := 2*max(t.m, t.n) + 3 // so that some tile of every kernel sees another whole one, under a causal mask too
+	g.add("whole tiles", Case{Shape: g.shape(1, 1, 1, whole, whole)})
 	g.add("group", Case{Shape: g.shape(2, 4, 2, 29, 31)})
 	g.add("few keys", Case{Shape: g.shape(1, 2, 2, 53, 7), Layout: Reversed})
 	g.add("many keys", Case{Shape: g.shape(1, 2, 1, 7, t.n+59), Layout: Padded})
@@ -147,6 +149,7 @@ func (g *grid) heads() {
 	g.add("batch", Case{Shape: g.shape(3, 2, 2, 83, 89)})
 	many := Shape{257, 256, 256, 2, 3, 8}
 	g.add("heads beyond 65535", Case{Shape: many})
+	g.add("many batches", Case{Shape: Shape{521, 1, 1, 2, 3, 8}}) // more partial sums of dbias than a block adds at once
 }
 
 // headDims are multiples of 8 below the kernels' own.

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/sigattn/sigattn"
+	"github.com/sigattn/sigattn/internal/driver"
 )
 
 // ErrOption is wrapped by errors of Options that cannot be.
@@ -17,15 +18,15 @@ var ErrOption = errors.New("bad option")
 
 // Options say what Run runs.
 type Options struct {
-	On       string             // gpu, or auto, which takes a GPU; "" is auto
+	On       string             // gpu, emulator, or auto, which takes a GPU where there is one; "" is auto
 	Device   int                // ordinal of the GPU
 	Packages []*sigattn.Package // in the report's order
-	Level    Level              // "" is Default
+	Level    Level              // "" is Default on a GPU, Short on the emulator
 	Cases    string             // a regular expression that a case's name matches; "" is every case
-	Seed     uint64             // of inputs and random cases
+	Seed     uint64             // of inputs, random cases and the emulator's order of things
 	Soak     int                // launches of the cases that repeat them and demand equal bits; 0 is 200
-	// Bare leaves guard bands and the poison of workspaces away, so that compute-sanitizer's memcheck sees each buffer's
-	// true bounds and initcheck what a kernel reads before it is written.
+	// Bare leaves guard bands and the poison of workspaces away, so that compute-sanitizer's memcheck and the emulator see
+	// each buffer's true bounds, and initcheck and the emulator what a kernel reads before it is written.
 	Bare     bool
 	Progress func(Event) // called in the report's order, from one goroutine at a time; may be nil
 }
@@ -38,22 +39,50 @@ type Event struct {
 	Total  int
 }
 
-// devices are the ways to run, by the name of Options.On.
-var devices = map[string]func(ordinal int, f func(Device) error) error{"gpu": withGPU, "auto": withGPU, "": withGPU}
+// machine is a way to run.
+type machine struct {
+	level Level // where none was asked for
+	open  func(o Options, f func(Device) error) error
+}
+
+// machines are the ways to run, by the name of Options.On.
+var machines = map[string]machine{
+	"gpu":      {Default, func(o Options, f func(Device) error) error { return withGPU(o.Device, f) }},
+	"emulator": {Short, func(o Options, f func(Device) error) error { return withEmulator(emulation(o), f) }},
+}
+
+// machine is the one that the options name.
+func (o Options) machine() (machine, error) {
+	name := o.On
+	if name == "auto" || name == "" {
+		name = "emulator"
+		if driver.Available() {
+			name = "gpu"
+		}
+	}
+	m, ok := machines[name]
+	if !ok {
+		return m, fmt.Errorf("%w: on is %q, want gpu, emulator or auto", ErrOption, o.On)
+	}
+	return m, nil
+}
 
 // Run verifies packages. The report holds what was done also where there is an error, which wraps ErrOption,
-// sigattn.ErrNoDriver where there is no device, what Load of a package returned, the driver's error where the device
-// failed, or the context's.
+// sigattn.ErrNoDriver where a GPU was asked for and there is none, what Load of a package returned, the driver's error
+// where the device failed, or the context's.
 func Run(ctx context.Context, o Options) (Report, error) {
+	m, err := o.machine()
+	if err != nil {
+		return Report{}, err
+	}
+	if o.Level == "" {
+		o.Level = m.level
+	}
 	r, err := newRun(o)
 	if err != nil {
 		return Report{}, err
 	}
-	open, ok := devices[o.On]
-	if !ok {
-		return Report{}, fmt.Errorf("%w: on is %q, want gpu or auto", ErrOption, o.On)
-	}
-	err = open(o.Device, func(d Device) error { return r.run(ctx, d) })
+	err = m.open(o, func(d Device) error { return r.run(ctx, d) })
 	return r.report, err
 }
 
@@ -255,7 +284,8 @@ func (r *run) verify(ctx context.Context, j *job) []Result {
 		r.heavy <- struct{}{}
 		defer func() { <-r.heavy }()
 	}
-	p, err := j.problem(j.Package, len(j.modes) > 1, r.pool)
+	backward := slices.ContainsFunc(j.modes, func(m Mode) bool { return m != Forward })
+	p, err := j.problem(j.Package, backward, r.pool)
 	if err != nil {
 		out[0].Failures = append(out[0].Failures, err.Error())
 		return out

@@ -49,7 +49,7 @@ func TestBadInput(t *testing.T) {
 		{"bench --tokens 0", []string{"--tokens", `"0"`, "integers from 1"}},
 		{"bench --rounds 0", []string{"--rounds", `"0"`, "integers from 1"}},
 		{"bench --format xml", []string{"--format", `"xml"`, "table, json, gobench"}},
-		{"verify --on emulator", []string{"--on", `"emulator"`, "gpu, auto"}},
+		{"verify --on tpu", []string{"--on", `"tpu"`, "gpu, emulator, auto"}},
 		{"verify --level huge", []string{"--level", `"huge"`, "short, default, full"}},
 		{"verify --device -1", []string{"--device", `"-1"`, "integers from 0"}},
 		{"verify --seed x", []string{"--seed", `"x"`}},

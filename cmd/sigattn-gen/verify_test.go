@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,7 +34,23 @@ func TestVerifiedTable(t *testing.T) {
 	}
 }
 
-func TestVerifyWithoutGPU(t *testing.T) {
+func TestVerifyOnEmulator(t *testing.T) {
+	args := []string{"verify", "d32bf16causal", "--tree", filepath.Join("..", "..", "generated"), "--on", "emulator", "--cases", "^(one|few keys):"}
+	r := runArgs(t, args...)
+	if r.code != exitFine || !strings.HasSuffix(r.stdout, "PTX emulator, level short: 6 results, 0 failed, 0 skipped\n") {
+		t.Errorf("status %d, stdout %q, stderr %q", r.code, r.stdout, r.stderr)
+	}
+	r = runArgs(t, with(args, "--json")...)
+	var report struct {
+		Passed  bool
+		Results []struct{ Package string }
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || r.code != exitFine || !report.Passed || len(report.Results) != 6 {
+		t.Errorf("--json: status %d, error %v, report %+v", r.code, err, report)
+	}
+}
+
+func TestVerifyWhatCannotRun(t *testing.T) {
 	if driver.Available() {
 		t.Skip("there is a GPU")
 	}
@@ -42,12 +59,8 @@ func TestVerifyWithoutGPU(t *testing.T) {
 		t.Fatal(r.stderr)
 	}
 	r := runArgs(t, "verify", "--tree", "attn")
-	if r.code != exitFine || !strings.HasPrefix(r.stdout, "nothing was verified: ") || !strings.Contains(r.stdout, "driver") {
-		t.Errorf("--on auto: status %d, stdout %q, stderr %q; want 0 and a word about the driver", r.code, r.stdout, r.stderr)
-	}
-	r = runArgs(t, "verify", "--tree", "attn", "--json")
-	if r.code != exitFine || r.stdout != "null\n" || !strings.HasPrefix(r.stderr, "nothing was verified: ") {
-		t.Errorf("--json: status %d, stdout %q, stderr %q; want null", r.code, r.stdout, r.stderr)
+	if r.code != exitUsage || r.stdout != "" || !strings.Contains(r.stderr, "the emulator runs PTX alone") {
+		t.Errorf("what is no PTX: status %d, stdout %q, stderr %q; want 2 and a word about PTX", r.code, r.stdout, r.stderr)
 	}
 	r = runArgs(t, "verify", "--tree", "attn", "--on", "gpu")
 	if r.code != exitUsage || r.stdout != "" || !strings.Contains(r.stderr, "driver") {

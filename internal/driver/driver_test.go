@@ -210,6 +210,11 @@ func TestLaunchPathAllocatesNothing(t *testing.T) {
 			},
 			"memset":  func() error { return driver.MemsetWordsAsync(4096, 0, 8, 0) },
 			"context": func() error { _, err := driver.CurrentContext(); return err },
+			"tensor map": func() error {
+				t := driver.TensorTile{Rank: 1, Dims: [5]uint64{64}, Box: [5]uint32{64}}
+				var m driver.TensorMap
+				return driver.EncodeTiled(&m, &t)
+			},
 		} {
 			if n := testing.AllocsPerRun(1000, func() {
 				if err := call(); err != nil {

@@ -18,6 +18,7 @@ const (
 	CodeNoDevice           = 100
 	CodeInvalidContext     = 201
 	CodeContextIsDestroyed = 709
+	CodeNotSupported       = 801
 )
 
 // Error is a driver call that failed.

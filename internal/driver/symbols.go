@@ -59,6 +59,7 @@ const (
 	symGraphLaunch
 	symGraphExecDestroy
 	symGraphDestroy
+	symTensorMapEncodeTiled
 	symbolCount
 )
 
@@ -112,23 +113,39 @@ var symbolNames = [symbolCount]string{
 	symGraphLaunch:        "cuGraphLaunch",
 	symGraphExecDestroy:   "cuGraphExecDestroy",
 	symGraphDestroy:       "cuGraphDestroy",
+
+	symTensorMapEncodeTiled: "cuTensorMapEncodeTiled",
 }
+
+// optional are the symbols that a driver may lack. What needs them asks served.
+var optional = [symbolCount]bool{symTensorMapEncodeTiled: true}
+
+// served reports whether there is a function of the symbol to call, once open has succeeded.
+func served(s symbol) bool { return standIn.Load() != nil || addresses[s] != 0 }
 
 // addresses are the functions' entry points, valid once open succeeded.
 var addresses [symbolCount]uintptr
 
-// open loads and initialises the driver once. Its error wraps ErrNoDriver.
-var open = sync.OnceValue(func() error {
+// open makes sure that there is something to call: a stand-in, or the driver.
+func open() error {
+	if standIn.Load() != nil {
+		return nil
+	}
+	return openDriver()
+}
+
+// openDriver loads and initialises the driver once. Its error wraps ErrNoDriver.
+var openDriver = sync.OnceValue(func() error {
 	resolve, err := openLibrary()
 	if err != nil {
 		return fmt.Errorf("%w: %v", ErrNoDriver, err)
 	}
 	for s, name := range symbolNames {
-		if addresses[s], err = resolve(name); err != nil {
+		if addresses[s], err = resolve(name); err != nil && !optional[s] {
 			return fmt.Errorf("%w: the installed one is too old: it lacks %s", ErrNoDriver, name)
 		}
 	}
-	if code := call(symInit, 0); code != 0 {
+	if code := syscallN(addresses[symInit], 0); code != 0 {
 		return fmt.Errorf("%w: %w", ErrNoDriver, newError(symInit, code))
 	}
 	return nil
@@ -159,7 +176,7 @@ func do(s symbol, args ...uintptr) error {
 	if err := open(); err != nil {
 		return err
 	}
-	if code := syscallN(addresses[s], args...); code != 0 {
+	if code := call(s, args...); code != 0 {
 		return newError(s, code)
 	}
 	return nil
@@ -168,7 +185,12 @@ func do(s symbol, args ...uintptr) error {
 // call is do for an open driver, and returns the CUresult.
 //
 //go:uintptrescapes
-func call(s symbol, args ...uintptr) int32 { return syscallN(addresses[s], args...) }
+func call(s symbol, args ...uintptr) int32 {
+	if in := standIn.Load(); in != nil {
+		return (*in).Call(symbolNames[s], args)
+	}
+	return syscallN(addresses[s], args...)
+}
 
 // newError asks the driver to name code.
 func newError(s symbol, code int32) *Error {

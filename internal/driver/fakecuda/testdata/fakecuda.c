@@ -144,6 +144,23 @@ CUresult cuMemsetD32Async(uintptr_t p, unsigned value, size_t n, uintptr_t strea
     return SUCCESS;
 }
 
+// cuTensorMapEncodeTiled leaves its arguments in the map, where the test looks for them.
+CUresult cuTensorMapEncodeTiled(uint64_t* map, int type, unsigned rank, uintptr_t address, const uint64_t* dims, const uint64_t* strides,
+                                const unsigned* box, const unsigned* steps, int interleave, int swizzle, int promotion, int fill) {
+    FAIL_IF_ASKED;
+    if ((uintptr_t)map % 64 || address % 16 || !rank || rank > 5) return INVALID_VALUE;
+    memset(map, 0, 128);
+    map[0] = type | rank << 8 | swizzle << 16 | promotion << 24;
+    map[1] = address;
+    for (unsigned i = 0; i < rank; i++) {
+        if (steps[i] != 1 || interleave || fill) return INVALID_VALUE;
+        map[2 + i] = dims[i];
+        map[7 + i] = box[i];
+        if (i) map[11 + i] = strides[i - 1];
+    }
+    return SUCCESS;
+}
+
 // The rest exists so that the library is complete.
 #define UNUSED(name) CUresult name(void) { NEED_CONTEXT; return INVALID_VALUE; }
 UNUSED(cuMemGetInfo_v2)

@@ -1,0 +1,223 @@
+package emulator
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/sigattn/sigattn/internal/emulator/ptx"
+)
+
+// failedLoad is what a load gives that may not be made.
+const failedLoad = ^uint64(0)
+
+// accessOf reads an access's shape off its name, such as ld.shared.v4.f32.
+func accessOf(name string) (count int, e element) {
+	words := strings.Split(name, ".")
+	count = 1
+	if v := words[len(words)-2]; v == "v2" || v == "v4" {
+		count = int(v[1] - '0')
+	}
+	return count, elementOf(words[len(words)-1])
+}
+
+// set writes a loaded element to a register.
+func (w *warp) set(slot int32, wide bool, lane int, x uint64) {
+	if wide {
+		w.d[slot][lane] = x
+	} else {
+		w.r[slot][lane] = uint32(x)
+	}
+}
+
+// get reads an element that is stored from a register.
+func (w *warp) get(slot int32, wide bool, lane int) uint64 {
+	if wide {
+		return w.d[slot][lane]
+	}
+	return uint64(w.r[slot][lane])
+}
+
+// buildLoad makes ld from any space.
+func buildLoad(c *compiler, in *ptx.Instruction) func(*warp) {
+	count, e := accessOf(in.Form.Name)
+	slots, wide := c.elements(0)
+	at := c.addressOperand(1)
+	switch in.Form.Operands[1].Space {
+	case ptx.Param:
+		return c.loadParam(at, slots, wide, e)
+	case ptx.Global:
+		return loadGlobal(at, slots, wide, count, e)
+	}
+	return loadShared(at, slots, wide, count, e)
+}
+
+func (c *compiler) loadParam(at address, slots []int32, wide []bool, e element) func(*warp) {
+	size := uint64(c.kernel.paramBytes)
+	total := uint64(e.bytes * len(slots))
+	return func(w *warp) {
+		var a vec64
+		at.lanes(w, &a)
+		each(w.active, func(lane int) {
+			from := a[lane]
+			if from > size || total > size-from || from%total != 0 {
+				w.report(Report{Kind: OutOfBounds, Space: ptx.Param, Address: from,
+					Detail: fmt.Sprintf("%d bytes of %d bytes of parameters", total, size)}, 1<<lane)
+				for i := range slots {
+					w.set(slots[i], wide[i], lane, failedLoad)
+				}
+				return
+			}
+			for i := range slots {
+				w.set(slots[i], wide[i], lane, e.extend(w.block.param(from+uint64(i*e.bytes), e.bytes)))
+			}
+		})
+	}
+}
+
+func loadGlobal(at address, slots []int32, wide []bool, count int, e element) func(*warp) {
+	n := count * e.bytes
+	return func(w *warp) {
+		var a vec64
+		at.lanes(w, &a)
+		each(w.active, func(lane int) {
+			buffer, offset := w.globalAt(lane, a[lane], n)
+			if buffer == nil {
+				for i := range slots {
+					w.set(slots[i], wide[i], lane, failedLoad)
+				}
+				return
+			}
+			w.noteGlobalRead(lane, buffer, offset, n)
+			data := buffer.data[offset:]
+			for i := range slots {
+				w.set(slots[i], wide[i], lane, e.extend(littleEndian(data[i*e.bytes:], e.bytes)))
+			}
+		})
+	}
+}
+
+func loadShared(at address, slots []int32, wide []bool, count int, e element) func(*warp) {
+	n := count * e.bytes
+	return func(w *warp) {
+		var a vec64
+		at.lanes(w, &a)
+		s := &w.block.shared
+		check := s.checked()
+		each(w.active, func(lane int) {
+			offset, ok := w.sharedAt(lane, a[lane], n)
+			if !ok {
+				for i := range slots {
+					w.set(slots[i], wide[i], lane, failedLoad)
+				}
+				return
+			}
+			if check {
+				w.noteRead(lane, lane, offset/4, (n+3)/4, bytesOf(offset, n))
+			}
+			for i := range slots {
+				w.set(slots[i], wide[i], lane, e.extend(s.load(offset+i*e.bytes, e.bytes)))
+			}
+		})
+	}
+}
+
+// buildStore makes st to any space.
+func buildStore(c *compiler, in *ptx.Instruction) func(*warp) {
+	count, e := accessOf(in.Form.Name)
+	at := c.addressOperand(0)
+	slots, wide := c.elements(1)
+	n := count * e.bytes
+	if in.Form.Operands[0].Space == ptx.Global {
+		return func(w *warp) {
+			var a vec64
+			at.lanes(w, &a)
+			each(w.active, func(lane int) {
+				buffer, offset := w.globalAt(lane, a[lane], n)
+				if buffer == nil {
+					return
+				}
+				noteGlobalWrite(buffer, offset, n)
+				data := buffer.data[offset:]
+				for i := range slots {
+					putLittleEndian(data[i*e.bytes:], e.bytes, w.get(slots[i], wide[i], lane))
+				}
+			})
+		}
+	}
+	return func(w *warp) {
+		var a vec64
+		at.lanes(w, &a)
+		s := &w.block.shared
+		check := s.checked()
+		each(w.active, func(lane int) {
+			offset, ok := w.sharedAt(lane, a[lane], n)
+			if !ok {
+				return
+			}
+			var values [4]uint32 // of the words that are written, as they will be
+			words := s.words[offset/4:][:(n+3)/4]
+			for i := range slots {
+				x := w.get(slots[i], wide[i], lane)
+				switch e.bytes {
+				case 4:
+					values[i] = uint32(x)
+				case 8:
+					values[2*i], values[2*i+1] = uint32(x), uint32(x>>32)
+				default:
+					values[0] = merge(words[0], uint32(x), offset, e.bytes)
+				}
+			}
+			if check {
+				w.noteWrite(lane, offset/4, values[:len(words)], bytesOf(offset, n), 0)
+			}
+			copy(words, values[:])
+		})
+	}
+}
+
+// addFlushing is what red and atom do to floats in global memory, one or a vector of them: subnormals are flushed.
+var addFlushing = flushing(func(a, b float64) float64 { return a + b })
+
+// buildReduce makes red and atom, which also returns what was there. Lanes act in their order.
+func buildReduce(c *compiler, in *ptx.Instruction) func(*warp) {
+	result := int32(-1)
+	first := 0
+	if in.Form.Destinations > 0 {
+		result = c.slot(0)
+		first = 1
+	}
+	at, value := c.addressOperand(first), c.slot(first+1)
+	add := func(a, b uint32) uint32 { return a + b }
+	if strings.HasSuffix(in.Form.Name, ".f32") {
+		add = addFlushing
+	}
+	return func(w *warp) {
+		var a vec64
+		at.lanes(w, &a)
+		each(w.active, func(lane int) {
+			buffer, offset := w.globalAt(lane, a[lane], 4)
+			if buffer == nil {
+				return
+			}
+			w.noteGlobalRead(lane, buffer, offset, 4)
+			noteGlobalWrite(buffer, offset, 4)
+			old := addAtomically(buffer.data[offset:offset+4], w.r[value][lane], add)
+			if result >= 0 {
+				w.r[result][lane] = old
+			}
+		})
+	}
+}
+
+// addAtomically adds to an aligned word among blocks that run at once.
+func addAtomically(at []byte, x uint32, add func(a, b uint32) uint32) (old uint32) {
+	p := (*uint32)(unsafe.Pointer(&at[0])) // allocations are aligned, and emulated addresses with them
+	for {
+		old = atomic.LoadUint32(p)
+		if atomic.CompareAndSwapUint32(p, old, add(old, x)) {
+			return old
+		}
+	}
+}
