@@ -24,7 +24,6 @@ var tuned = []choice{
 	{sigattn.Forward, nil, dims(64), 0, sigattn.Causal, Tile{128, 64, 3, 4, 2, Pipeline{32, 4, false}}},
 	{sigattn.Forward, nil, dims(64), 0, 0, Tile{192, 64, 3, 4, 2, Pipeline{16, 4, false}}},
 	{sigattn.Forward, nil, dims(96), 0, 0, Tile{128, 32, 3, 4, 2, Pipeline{16, 6, false}}},
-	{sigattn.Forward, nil, dims(128), 0, sigattn.Causal, Tile{128, 32, 3, 4, 2, Pipeline{16, 4, false}}},
 	{sigattn.Forward, nil, dims(128), 0, 0, Tile{128, 32, 3, 4, 2, Pipeline{16, 5, false}}},
 	{sigattn.Forward, nil, dims(192), 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 12, true}}},
 	{sigattn.Forward, large, dims(256), sigattn.FP16, sigattn.Full, Tile{128, 32, 3, 8, 1, Pipeline{16, 13, false}}},

@@ -27,7 +27,7 @@ constexpr int THREADS          = 128;    // per block
 constexpr int BLOCKS_PER_SM    = 2;      // that registers must allow
 constexpr int SHARED_BYTES     = 81920;  // dynamic shared memory per block
 constexpr int GROUP            = 16;     // keys that the pipeline's steps take at a time
-constexpr int Q_RESIDENT_STEPS = 4;      // of 8, those whose Q fragments stay in registers
+constexpr int Q_RESIDENT_STEPS = 5;      // of 8, those whose Q fragments stay in registers
 constexpr bool PACED           = false;  // sigmoids are held in step with the products
 
 // ---- common/dtype_bf16.cuh
@@ -652,6 +652,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
     if constexpr (Q_IN_RING) __syncthreads();
 
     // Store: O through this warp's own rows of the Q tile, so that it leaves in whole 16-byte chunks.
+    __syncwarp();  // other lanes may have read the rows
     constexpr float unscale = 1.0f / (1 << P_SCALE_LOG2);
     const int warp_row = warp * WARP_ROWS;
 #pragma unroll

@@ -543,6 +543,7 @@ __device__ __forceinline__ void accumulate(float (&gradient)[BLOCKS][HEAD_DIM / 
 template <int BLOCKS>
 __device__ __forceinline__ void store_rows(const float (&gradient)[BLOCKS][HEAD_DIM / 8][4], float factor, unsigned staging, Element* data,
                                            long long stride, int end, int head_dim, int lane) {
+    __syncwarp();  // other lanes may have read the rows
 #pragma unroll
     for (int block = 0; block < BLOCKS; ++block)
 #pragma unroll
@@ -638,7 +639,7 @@ constexpr int DQ_COLUMN_WARPS = dq_column_warps();
 static_assert(DQ_COLUMN_WARPS > 0, "no split of TILE_M x HEAD_DIM among the warps in multiples of 16");
 constexpr int DQ_ROWS = TILE_M * DQ_COLUMN_WARPS / WARPS, DQ_BLOCKS = DQ_ROWS / 16;
 constexpr int DQ_COLUMNS = HEAD_DIM / DQ_COLUMN_WARPS, DQ_STEPS = DQ_COLUMNS / 16;
-constexpr int DQ_UNROLL = PAIRED ? 1 : 2;  // of the loop over the keys, as registers allow
+constexpr int DQ_UNROLL = HEAD_DIM == 96 ? TILE_N / 16 : PAIRED ? 1 : 2;  // of the loop over the keys, as registers allow
 
 // How many of DQ_STEPS to take at a time, so that at most `registers` accumulate.
 __device__ constexpr int dq_pass_steps(int registers) {

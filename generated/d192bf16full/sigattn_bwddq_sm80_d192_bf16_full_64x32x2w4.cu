@@ -534,6 +534,7 @@ __device__ __forceinline__ void accumulate(float (&gradient)[BLOCKS][HEAD_DIM / 
 template <int BLOCKS>
 __device__ __forceinline__ void store_rows(const float (&gradient)[BLOCKS][HEAD_DIM / 8][4], float factor, unsigned staging, Element* data,
                                            long long stride, int end, int head_dim, int lane) {
+    __syncwarp();  // other lanes may have read the rows
 #pragma unroll
     for (int block = 0; block < BLOCKS; ++block)
 #pragma unroll

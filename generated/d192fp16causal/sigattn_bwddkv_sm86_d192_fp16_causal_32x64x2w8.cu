@@ -55,10 +55,11 @@ __device__ __forceinline__ void load_matrix_x4_transposed(Register (&r)[4], unsi
 }
 
 // ---- common/dtype_fp16.cuh
-// P and dS enter their products times a power of two, taken out again in the epilogue.
-// At b = -ln n and n = 64k, sigma is about 2^-16, where half precision is subnormal; times 2^14 it has all its bits.
+// P and dS enter their products times a power of two, taken out again in the epilogue. At b = -ln n and n = 64k, sigma is about 2^-16, where half
+// precision is subnormal; times 2^14 it has all its bits. dS has no such bound as P <= 1: times 2^4 it may reach 4095, and has all its bits
+// from 2^-18 up.
 constexpr int P_SCALE_LOG2 = 14;
-constexpr int DS_SCALE_LOG2 = 8;
+constexpr int DS_SCALE_LOG2 = 4;
 
 // The packed value of 2^-5 (times P's scale) in one half: above it the accurate sigmoid's short form is not used.
 constexpr unsigned SHORT_FORM_LIMIT = 0x6000u;
@@ -546,6 +547,7 @@ __device__ __forceinline__ void accumulate(float (&gradient)[BLOCKS][HEAD_DIM / 
 template <int BLOCKS>
 __device__ __forceinline__ void store_rows(const float (&gradient)[BLOCKS][HEAD_DIM / 8][4], float factor, unsigned staging, Element* data,
                                            long long stride, int end, int head_dim, int lane) {
+    __syncwarp();  // other lanes may have read the rows
 #pragma unroll
     for (int block = 0; block < BLOCKS; ++block)
 #pragma unroll
@@ -641,7 +643,7 @@ constexpr int DQ_COLUMN_WARPS = dq_column_warps();
 static_assert(DQ_COLUMN_WARPS > 0, "no split of TILE_M x HEAD_DIM among the warps in multiples of 16");
 constexpr int DQ_ROWS = TILE_M * DQ_COLUMN_WARPS / WARPS, DQ_BLOCKS = DQ_ROWS / 16;
 constexpr int DQ_COLUMNS = HEAD_DIM / DQ_COLUMN_WARPS, DQ_STEPS = DQ_COLUMNS / 16;
-constexpr int DQ_UNROLL = PAIRED ? 1 : 2;  // of the loop over the keys, as registers allow
+constexpr int DQ_UNROLL = HEAD_DIM == 96 ? TILE_N / 16 : PAIRED ? 1 : 2;  // of the loop over the keys, as registers allow
 
 // How many of DQ_STEPS to take at a time, so that at most `registers` accumulate.
 __device__ constexpr int dq_pass_steps(int registers) {

@@ -52,10 +52,11 @@ __device__ __forceinline__ void load_matrix_x4_transposed(Register (&r)[4], unsi
 }
 
 // ---- common/dtype_fp16.cuh
-// P and dS enter their products times a power of two, taken out again in the epilogue.
-// At b = -ln n and n = 64k, sigma is about 2^-16, where half precision is subnormal; times 2^14 it has all its bits.
+// P and dS enter their products times a power of two, taken out again in the epilogue. At b = -ln n and n = 64k, sigma is about 2^-16, where half
+// precision is subnormal; times 2^14 it has all its bits. dS has no such bound as P <= 1: times 2^4 it may reach 4095, and has all its bits
+// from 2^-18 up.
 constexpr int P_SCALE_LOG2 = 14;
-constexpr int DS_SCALE_LOG2 = 8;
+constexpr int DS_SCALE_LOG2 = 4;
 
 // The packed value of 2^-5 (times P's scale) in one half: above it the accurate sigmoid's short form is not used.
 constexpr unsigned SHORT_FORM_LIMIT = 0x6000u;
@@ -655,6 +656,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
     if constexpr (Q_IN_RING) __syncthreads();
 
     // Store: O through this warp's own rows of the Q tile, so that it leaves in whole 16-byte chunks.
+    __syncwarp();  // other lanes may have read the rows
     constexpr float unscale = 1.0f / (1 << P_SCALE_LOG2);
     const int warp_row = warp * WARP_ROWS;
 #pragma unroll

@@ -45,10 +45,11 @@ __device__ __forceinline__ void load_matrix_x4_transposed(Register (&r)[4], unsi
 }
 
 // ---- common/dtype_fp16.cuh
-// P and dS enter their products times a power of two, taken out again in the epilogue.
-// At b = -ln n and n = 64k, sigma is about 2^-16, where half precision is subnormal; times 2^14 it has all its bits.
+// P and dS enter their products times a power of two, taken out again in the epilogue. At b = -ln n and n = 64k, sigma is about 2^-16, where half
+// precision is subnormal; times 2^14 it has all its bits. dS has no such bound as P <= 1: times 2^4 it may reach 4095, and has all its bits
+// from 2^-18 up.
 constexpr int P_SCALE_LOG2 = 14;
-constexpr int DS_SCALE_LOG2 = 8;
+constexpr int DS_SCALE_LOG2 = 4;
 
 // The packed value of 2^-5 (times P's scale) in one half: above it the accurate sigmoid's short form is not used.
 constexpr unsigned SHORT_FORM_LIMIT = 0x6000u;

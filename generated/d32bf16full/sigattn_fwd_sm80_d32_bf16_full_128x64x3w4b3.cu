@@ -650,6 +650,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
     if constexpr (Q_IN_RING) __syncthreads();
 
     // Store: O through this warp's own rows of the Q tile, so that it leaves in whole 16-byte chunks.
+    __syncwarp();  // other lanes may have read the rows
     constexpr float unscale = 1.0f / (1 << P_SCALE_LOG2);
     const int warp_row = warp * WARP_ROWS;
 #pragma unroll
