@@ -26,7 +26,7 @@ var tuned = []choice{
 	{sigattn.Forward, nil, dims(96), 0, 0, Tile{128, 32, 3, 4, 2, Pipeline{16, 6, false}}},
 	{sigattn.Forward, nil, dims(128), 0, 0, Tile{128, 32, 3, 4, 2, Pipeline{16, 5, false}}},
 	{sigattn.Forward, nil, dims(192), 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 12, true}}},
-	{sigattn.Forward, large, dims(256), sigattn.FP16, sigattn.Full, Tile{128, 32, 3, 8, 1, Pipeline{16, 13, false}}},
+	{sigattn.Forward, large, dims(256), sigattn.FP16, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 13, false}}},
 	{sigattn.Forward, nil, dims(256), 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 16, false}}},
 
 	{sigattn.BackwardFused, small, dims(96), 0, 0, Tile{64, 64, 2, 4, 1, none}},

@@ -27,7 +27,7 @@ constexpr int THREADS          = 256;    // per block
 constexpr int BLOCKS_PER_SM    = 1;      // that registers must allow
 constexpr int SHARED_BYTES     = 163840; // dynamic shared memory per block
 constexpr int GROUP            = 16;     // keys that the pipeline's steps take at a time
-constexpr int Q_RESIDENT_STEPS = 16;     // of 16, those whose Q fragments stay in registers
+constexpr int Q_RESIDENT_STEPS = 13;     // of 16, those whose Q fragments stay in registers
 constexpr bool PACED           = false;  // sigmoids are held in step with the products
 
 // ---- common/dtype_fp16.cuh
