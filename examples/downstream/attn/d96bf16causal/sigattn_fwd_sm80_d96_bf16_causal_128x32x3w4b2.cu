@@ -141,7 +141,7 @@ __device__ __forceinline__ int visible_queries_begin(int key, const Problem& p) 
 // e - e^2 + e^3 is within 3e-5 and needs no reciprocal; a warp votes on its packed results and rebuilds them from e where one is larger.
 
 // ---- ptx/math.cuh
-// Special functions and NaN-keeping minima, one PTX instruction each.
+// Special functions, NaN-keeping minima and saturating products, one PTX instruction each.
 
 __device__ __forceinline__ float exp2_approx(float x) {
     float y;
@@ -167,11 +167,21 @@ __device__ __forceinline__ float min_or_nan(float a, float b) {
     return y;
 }
 
+// The product clamped to [0, 1]; 0 where it is NaN.
+__device__ __forceinline__ float multiply_saturating(float a, float b) {
+    float y;
+    asm("mul.sat.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
+    return y;
+}
+
 // ---- common/sigmoid_accurate.cuh
 // 2^P_SCALE_LOG2 * exp(x) of the raw product s, x = scale * s + bias.
 __device__ __forceinline__ float sigmoid_begin(float s, float scale_log2, float bias_log2) {
     return exp2_approx(fmaf(s, scale_log2, bias_log2));
 }
+
+// What sigmoid_begin gives where P is 0: in either form.
+constexpr float SIGMOID_HIDDEN = 0.0f;
 
 // Host-side bias is unscaled; the kernel's own copy carries P's power of two through the exponential.
 __device__ __forceinline__ float sigmoid_bias(float bias_log2) { return bias_log2 + P_SCALE_LOG2; }
@@ -438,15 +448,22 @@ struct Forward {
         Register k[KEY_BLOCKS][4], v[KEY_BLOCKS][4], q[M_BLOCKS][4];
     };
 
-    __device__ __forceinline__ void read(Fragments& f, unsigned queries, unsigned keys, unsigned values, int step) {
+    __device__ __forceinline__ void read_keys(Fragments& f, unsigned queries, unsigned keys, int step) {
 #pragma unroll
-        for (int i = 0; i < KEY_BLOCKS; ++i) {
-            load_matrix_x4_transposed(f.v[i], at_step(values + i * 16 * ROW_BYTES, step));
-            load_matrix_x4(f.k[i], at_step(keys + i * 16 * ROW_BYTES, step));
-        }
+        for (int i = 0; i < KEY_BLOCKS; ++i) load_matrix_x4(f.k[i], at_step(keys + i * 16 * ROW_BYTES, step));
         if (step >= Q_RESIDENT_STEPS)
 #pragma unroll
             for (int mb = 0; mb < M_BLOCKS; ++mb) load_matrix_x4(f.q[mb], at_step(queries + mb * 16 * ROW_BYTES, step));
+    }
+
+    __device__ __forceinline__ void read_values(Fragments& f, unsigned values, int step) {
+#pragma unroll
+        for (int i = 0; i < KEY_BLOCKS; ++i) load_matrix_x4_transposed(f.v[i], at_step(values + i * 16 * ROW_BYTES, step));
+    }
+
+    __device__ __forceinline__ void read(Fragments& f, unsigned queries, unsigned keys, unsigned values, int step) {
+        read_values(f, values, step);
+        read_keys(f, queries, keys, step);
     }
 
     // One packed pair of P from two neighbouring scores; the accurate sigmoid leaves their e in S for the long form.
@@ -456,14 +473,13 @@ struct Forward {
         float &low = s[mb][n][2 * r], &high = s[mb][n][2 * r + 1];
         low = sigmoid_begin(low, scale, bias);
         high = sigmoid_begin(high, scale, bias);
-        float p_low = sigmoid_short(low), p_high = sigmoid_short(high);
         if constexpr (MASKED) {
             const int self = thread_index(), lane = self % 32, first_row = row0 + self / 32 * WARP_ROWS + lane / 4;
             const int column = key + 8 * n + 2 * (lane & 3), end = visible_keys_end(first_row + mb * 16 + 8 * r, problem);
-            if (column >= end) low = 0.0f, p_low = 0.0f;
-            if (column + 1 >= end) high = 0.0f, p_high = 0.0f;
+            if (column >= end) low = SIGMOID_HIDDEN;
+            if (column + 1 >= end) high = SIGMOID_HIDDEN;
         }
-        return p[mb][2 * n + r] = pack(p_low, p_high);
+        return p[mb][2 * n + r] = pack(sigmoid_short(low), sigmoid_short(high));
     }
 
     __device__ __forceinline__ void multiply_queries(Scores& s, const Fragments& f, int step) {
@@ -527,8 +543,7 @@ struct Forward {
 #pragma unroll
         for (int step = 0; step < K_STEPS; ++step) {
             Fragments f;
-#pragma unroll
-            for (int i = 0; i < KEY_BLOCKS; ++i) load_matrix_x4_transposed(f.v[i], at_step(values + i * 16 * ROW_BYTES, step));
+            read_values(f, values, step);
             multiply_values(p, f, step);
         }
     }
@@ -627,7 +642,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
 #pragma unroll
     for (int step = 0; step < K_STEPS; ++step) {
         Forward::Fragments first;
-        f.read(first, queries, f.keys(0, 0), f.values(0, 0), step);
+        f.read_keys(first, queries, f.keys(0, 0), step);
         f.multiply_queries(f.s[0], first, step);
     }
     for (int tile = 0; tile < whole_tiles; ++tile) f.consume<false>(tile);
@@ -637,6 +652,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
     if constexpr (Q_IN_RING) __syncthreads();
 
     // Store: O through this warp's own rows of the Q tile, so that it leaves in whole 16-byte chunks.
+    __syncwarp();  // other lanes may have read the rows
     constexpr float unscale = 1.0f / (1 << P_SCALE_LOG2);
     const int warp_row = warp * WARP_ROWS;
 #pragma unroll
