@@ -608,11 +608,11 @@ constexpr bool PAIRED = HEAD_DIM > 64;
 constexpr int KEY_WARPS = PAIRED ? WARPS / 2 : WARPS;
 constexpr int WARP_KEYS = TILE_N / KEY_WARPS;
 constexpr int KEY_BLOCKS = WARP_KEYS / 16;
-constexpr int K_RESIDENT_STEPS = HEAD_DIM != 64 ? K_STEPS : ACCUMULATE_DQ ? 2 : 1;  // of K's fragments, as many as fit in registers; all of V's do
-constexpr int CHUNKS = TILE_M / 16;                         // of 16 queries
-constexpr int PAIRS = KEY_BLOCKS * 4;                       // packed registers per lane and chunk
-constexpr int LAST_HANDOVER = 15;                           // the barrier of a tile's last chunk
-constexpr bool FENCED = HEAD_DIM == 128 && !ACCUMULATE_DQ;  // the kernel that does not fit its registers otherwise
+constexpr int K_RESIDENT_STEPS = HEAD_DIM == 64 ? 0 : K_STEPS;  // of K's fragments, as registers allow; those of V all stay there
+constexpr int CHUNKS = TILE_M / 16;                             // of 16 queries
+constexpr int PAIRS = KEY_BLOCKS * 4;                           // packed registers per lane and chunk
+constexpr int LAST_HANDOVER = 15;                               // the barrier of a tile's last chunk
+constexpr bool FENCED = HEAD_DIM == 128 && !ACCUMULATE_DQ;      // the kernel that does not fit its registers otherwise
 
 // Shared memory: K | V, later dS (two tiles) and P (1 - P) of the pairs | the ring of Q and dO | the task | the warps' shares of the bias
 // gradient.
