@@ -13,46 +13,49 @@ type choice struct {
 	headDims []int
 	dtype    sigattn.DType
 	mask     sigattn.Mask
+	sigmoid  sigattn.Sigmoid
 	tile     Tile
 }
 
 // tuned holds the best tile of each Spec by measurement: docs/experiments.md has the figures. The first match counts.
 // A BackwardFinish kernel is not in it: its tile follows from the kernel whose results it finishes.
 var tuned = []choice{
-	// pass                      archs      head dims       dtype mask    M    N   S  W  B           G   Q  paced
-	{sigattn.Forward, nil, dims(32), 0, 0, Tile{128, 64, 3, 4, 3, Pipeline{16, 2, false}}},
-	{sigattn.Forward, nil, dims(64), 0, sigattn.Causal, Tile{128, 64, 3, 4, 2, Pipeline{32, 4, false}}},
-	{sigattn.Forward, nil, dims(64), 0, 0, Tile{192, 64, 3, 4, 2, Pipeline{16, 4, false}}},
-	{sigattn.Forward, nil, dims(96), 0, 0, Tile{128, 32, 3, 4, 2, Pipeline{16, 6, false}}},
-	{sigattn.Forward, nil, dims(128), 0, 0, Tile{128, 32, 3, 4, 2, Pipeline{16, 5, false}}},
-	{sigattn.Forward, nil, dims(192), 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 12, true}}},
-	{sigattn.Forward, large, dims(256), sigattn.FP16, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 13, false}}},
-	{sigattn.Forward, nil, dims(256), 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 16, false}}},
+	// pass                      archs      head dims       dtype mask sigmoid M    N   S  W  B           G   Q  paced
+	{sigattn.Forward, nil, dims(32), 0, 0, 0, Tile{128, 64, 3, 4, 3, Pipeline{16, 2, false}}},
+	{sigattn.Forward, nil, dims(64), 0, sigattn.Causal, 0, Tile{128, 64, 3, 4, 2, Pipeline{32, 4, false}}},
+	{sigattn.Forward, nil, dims(64), 0, 0, sigattn.Tanh, Tile{192, 64, 3, 4, 2, Pipeline{16, 4, true}}},
+	{sigattn.Forward, nil, dims(64), 0, 0, 0, Tile{192, 64, 3, 4, 2, Pipeline{16, 4, false}}},
+	{sigattn.Forward, nil, dims(96), 0, 0, 0, Tile{128, 32, 3, 4, 2, Pipeline{16, 6, false}}},
+	{sigattn.Forward, nil, dims(128), 0, 0, 0, Tile{128, 32, 3, 4, 2, Pipeline{16, 5, false}}},
+	{sigattn.Forward, nil, dims(192), 0, 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 12, true}}},
+	{sigattn.Forward, nil, dims(256), 0, 0, sigattn.Tanh, Tile{128, 32, 3, 8, 1, Pipeline{16, 8, false}}},
+	{sigattn.Forward, large, dims(256), sigattn.FP16, 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 13, false}}},
+	{sigattn.Forward, nil, dims(256), 0, 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 16, false}}},
 
-	{sigattn.BackwardFused, small, dims(96), 0, 0, Tile{64, 64, 2, 4, 1, none}},
-	{sigattn.BackwardFused, small, dims(128), 0, 0, Tile{32, 128, 2, 8, 1, none}},
-	{sigattn.BackwardFused, small, dims(192), 0, 0, Tile{32, 64, 2, 8, 1, none}},
-	{sigattn.BackwardFused, small, dims(256), 0, 0, Tile{16, 64, 2, 8, 1, none}},
-	{sigattn.BackwardFused, nil, dims(32, 64), 0, 0, Tile{64, 128, 2, 4, 2, none}},
-	{sigattn.BackwardFused, nil, dims(96, 128), 0, 0, Tile{64, 128, 2, 8, 1, none}},
-	{sigattn.BackwardFused, nil, dims(192), 0, 0, Tile{64, 64, 2, 8, 1, none}},
-	{sigattn.BackwardFused, nil, dims(256), 0, 0, Tile{32, 64, 2, 8, 1, none}},
+	{sigattn.BackwardFused, small, dims(96), 0, 0, 0, Tile{64, 64, 2, 4, 1, none}},
+	{sigattn.BackwardFused, small, dims(128), 0, 0, 0, Tile{32, 128, 2, 8, 1, none}},
+	{sigattn.BackwardFused, small, dims(192), 0, 0, 0, Tile{32, 64, 2, 8, 1, none}},
+	{sigattn.BackwardFused, small, dims(256), 0, 0, 0, Tile{16, 64, 2, 8, 1, none}},
+	{sigattn.BackwardFused, nil, dims(32, 64), 0, 0, 0, Tile{64, 128, 2, 4, 2, none}},
+	{sigattn.BackwardFused, nil, dims(96, 128), 0, 0, 0, Tile{64, 128, 2, 8, 1, none}},
+	{sigattn.BackwardFused, nil, dims(192), 0, 0, 0, Tile{64, 64, 2, 8, 1, none}},
+	{sigattn.BackwardFused, nil, dims(256), 0, 0, 0, Tile{32, 64, 2, 8, 1, none}},
 
-	{sigattn.BackwardDKV, small, dims(96), 0, 0, Tile{64, 64, 2, 4, 1, none}},
-	{sigattn.BackwardDKV, small, dims(128), 0, 0, Tile{32, 128, 2, 8, 1, none}},
-	{sigattn.BackwardDKV, small, dims(192), 0, 0, Tile{32, 64, 2, 8, 1, none}},
-	{sigattn.BackwardDKV, small, dims(256), 0, 0, Tile{16, 64, 2, 8, 1, none}},
-	{sigattn.BackwardDKV, nil, dims(32, 64), 0, 0, Tile{64, 128, 2, 4, 2, none}},
-	{sigattn.BackwardDKV, nil, dims(96, 128), 0, 0, Tile{64, 128, 2, 8, 1, none}},
-	{sigattn.BackwardDKV, nil, dims(192), 0, 0, Tile{64, 64, 2, 8, 1, none}},
-	{sigattn.BackwardDKV, nil, dims(256), 0, 0, Tile{32, 64, 2, 8, 1, none}},
+	{sigattn.BackwardDKV, small, dims(96), 0, 0, 0, Tile{64, 64, 2, 4, 1, none}},
+	{sigattn.BackwardDKV, small, dims(128), 0, 0, 0, Tile{32, 128, 2, 8, 1, none}},
+	{sigattn.BackwardDKV, small, dims(192), 0, 0, 0, Tile{32, 64, 2, 8, 1, none}},
+	{sigattn.BackwardDKV, small, dims(256), 0, 0, 0, Tile{16, 64, 2, 8, 1, none}},
+	{sigattn.BackwardDKV, nil, dims(32, 64), 0, 0, 0, Tile{64, 128, 2, 4, 2, none}},
+	{sigattn.BackwardDKV, nil, dims(96, 128), 0, 0, 0, Tile{64, 128, 2, 8, 1, none}},
+	{sigattn.BackwardDKV, nil, dims(192), 0, 0, 0, Tile{64, 64, 2, 8, 1, none}},
+	{sigattn.BackwardDKV, nil, dims(256), 0, 0, 0, Tile{32, 64, 2, 8, 1, none}},
 
-	{sigattn.BackwardDQ, small, dims(128), 0, 0, Tile{128, 32, 2, 8, 1, none}},
-	{sigattn.BackwardDQ, small, dims(256), 0, 0, Tile{64, 16, 2, 4, 1, none}},
-	{sigattn.BackwardDQ, nil, dims(32, 64), 0, 0, Tile{128, 64, 2, 4, 2, none}},
-	{sigattn.BackwardDQ, nil, dims(96), 0, 0, Tile{128, 64, 2, 8, 1, none}},
-	{sigattn.BackwardDQ, nil, dims(128), 0, 0, Tile{128, 64, 2, 4, 1, none}},
-	{sigattn.BackwardDQ, nil, dims(192, 256), 0, 0, Tile{64, 32, 2, 4, 1, none}},
+	{sigattn.BackwardDQ, small, dims(128), 0, 0, 0, Tile{128, 32, 2, 8, 1, none}},
+	{sigattn.BackwardDQ, small, dims(256), 0, 0, 0, Tile{64, 16, 2, 4, 1, none}},
+	{sigattn.BackwardDQ, nil, dims(32, 64), 0, 0, 0, Tile{128, 64, 2, 4, 2, none}},
+	{sigattn.BackwardDQ, nil, dims(96), 0, 0, 0, Tile{128, 64, 2, 8, 1, none}},
+	{sigattn.BackwardDQ, nil, dims(128), 0, 0, 0, Tile{128, 64, 2, 4, 1, none}},
+	{sigattn.BackwardDQ, nil, dims(192, 256), 0, 0, 0, Tile{64, 32, 2, 4, 1, none}},
 }
 
 // none is the pipeline of kernels that have none.
@@ -72,7 +75,8 @@ func (c choice) matches(s Spec) bool {
 		(c.archs == nil || slices.Contains(c.archs, s.Arch)) &&
 		(c.headDims == nil || slices.Contains(c.headDims, s.HeadDim)) &&
 		(c.dtype == 0 || c.dtype == s.DType) &&
-		(c.mask == 0 || c.mask == s.Mask)
+		(c.mask == 0 || c.mask == s.Mask) &&
+		(c.sigmoid == 0 || c.sigmoid == s.Sigmoid)
 }
 
 // Best is the tuned tile of spec, and whether there is one. For a BackwardFinish it is that of the tuned fused kernel's.
