@@ -109,13 +109,7 @@ func buildClusterLoad(c *compiler, in *ptx.Instruction) func(*warp) {
 				}
 				return
 			}
-			s := &b.shared
-			if s.checked() {
-				w.noteReadOf(s, lane, lane, offset/4, (n+3)/4, bytesOf(offset, n))
-			}
-			for i := range slots {
-				w.set(slots[i], wide[i], lane, e.extend(s.load(offset+i*e.bytes, e.bytes)))
-			}
+			w.loadFrom(&b.shared, b.shared.checked(), lane, offset, slots, wide, e)
 		})
 	}
 }
@@ -133,23 +127,7 @@ func buildClusterStore(c *compiler, in *ptx.Instruction) func(*warp) {
 			if !ok {
 				return
 			}
-			var bytes [16]byte
-			for i := range slots {
-				putLittleEndian(bytes[i*e.bytes:], e.bytes, w.get(slots[i], wide[i], lane))
-			}
-			words := b.shared.words[offset/4:][:(n+3)/4]
-			var values [4]uint32 // of the words, as they will be
-			if n < 4 {
-				values[0] = merge(words[0], uint32(littleEndian(bytes[:], n)), offset, n)
-			} else {
-				for i := range words {
-					values[i] = uint32(littleEndian(bytes[4*i:], 4))
-				}
-			}
-			if b.shared.checked() {
-				w.noteWriteOf(&b.shared, lane, offset/4, values[:len(words)], bytesOf(offset, n), 0)
-			}
-			copy(words, values[:])
+			w.storeTo(&b.shared, b.shared.checked(), lane, offset, slots, wide, e)
 		})
 	}
 }

@@ -31,21 +31,24 @@ func init() {
 		return testDD(func(a, b *vec64) uint32 { return compare(func(i int) bool { return f(int64(a[i]), int64(b[i])) }) })
 	})
 	builders["setp.eq.b32"], builders["setp.ne.b32"] = builders["setp.eq.u32"], builders["setp.ne.u32"]
-	for name, f := range map[string]func(a, b float32) bool{
-		"eq": func(a, b float32) bool { return a == b }, "equ": func(a, b float32) bool { return !(a < b || a > b) },
-		"ne": func(a, b float32) bool { return a < b || a > b }, "neu": func(a, b float32) bool { return a != b },
-		"lt": func(a, b float32) bool { return a < b }, "ltu": func(a, b float32) bool { return !(a >= b) },
-		"le": func(a, b float32) bool { return a <= b }, "leu": func(a, b float32) bool { return !(a > b) },
-		"gt": func(a, b float32) bool { return a > b }, "gtu": func(a, b float32) bool { return !(a <= b) },
-		"ge": func(a, b float32) bool { return a >= b }, "geu": func(a, b float32) bool { return !(a < b) },
-		"num": func(a, b float32) bool { return a == a && b == b }, "nan": func(a, b float32) bool { return a != a || b != b },
-	} {
+	for name, holds := range floatComparisons {
 		define(testWW(func(a, b *vec32) uint32 {
-			return compare(func(i int) bool { return f(math.Float32frombits(a[i]), math.Float32frombits(b[i])) })
+			return compare(func(i int) bool { return holds(math.Float32frombits(a[i]), math.Float32frombits(b[i])) })
 		}), "setp."+name+".f32")
 	}
 	define(buildSelect, "selp.b16", "selp.u16", "selp.s16", "selp.b32", "selp.u32", "selp.s32", "selp.f32")
 	define(buildSelect64, "selp.b64", "selp.u64", "selp.s64")
+}
+
+// floatComparisons are the comparisons of floats, of any width, by name; those that end in u hold for NaN too.
+var floatComparisons = map[string]func(a, b float32) bool{
+	"eq": func(a, b float32) bool { return a == b }, "equ": func(a, b float32) bool { return !(a < b || a > b) },
+	"ne": func(a, b float32) bool { return a < b || a > b }, "neu": func(a, b float32) bool { return a != b },
+	"lt": func(a, b float32) bool { return a < b }, "ltu": func(a, b float32) bool { return !(a >= b) },
+	"le": func(a, b float32) bool { return a <= b }, "leu": func(a, b float32) bool { return !(a > b) },
+	"gt": func(a, b float32) bool { return a > b }, "gtu": func(a, b float32) bool { return !(a <= b) },
+	"ge": func(a, b float32) bool { return a >= b }, "geu": func(a, b float32) bool { return !(a < b) },
+	"num": func(a, b float32) bool { return a == a && b == b }, "nan": func(a, b float32) bool { return a != a || b != b },
 }
 
 // defineComparisons defines setp of an integer type.

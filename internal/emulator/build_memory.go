@@ -113,13 +113,19 @@ func loadShared(at address, slots []int32, wide []bool, count int, e element) fu
 				}
 				return
 			}
-			if check {
-				w.noteRead(lane, lane, offset/4, (n+3)/4, bytesOf(offset, n))
-			}
-			for i := range slots {
-				w.set(slots[i], wide[i], lane, e.extend(s.load(offset+i*e.bytes, e.bytes)))
-			}
+			w.loadFrom(s, check, lane, offset, slots, wide, e)
 		})
+	}
+}
+
+// loadFrom loads a lane's elements from a block's shared memory.
+func (w *warp) loadFrom(s *shared, check bool, lane, offset int, slots []int32, wide []bool, e element) {
+	if check {
+		n := len(slots) * e.bytes
+		w.noteReadOf(s, lane, lane, offset/4, (n+3)/4, bytesOf(offset, n))
+	}
+	for i := range slots {
+		w.set(slots[i], wide[i], lane, e.extend(s.load(offset+i*e.bytes, e.bytes)))
 	}
 }
 
@@ -156,31 +162,38 @@ func buildStore(c *compiler, in *ptx.Instruction) func(*warp) {
 			if !ok {
 				return
 			}
-			var values [4]uint32 // of the words that are written, as they will be
-			words := s.words[offset/4:][:(n+3)/4]
-			for i := range slots {
-				x := w.get(slots[i], wide[i], lane)
-				switch e.bytes {
-				case 4:
-					values[i] = uint32(x)
-				case 8:
-					values[2*i], values[2*i+1] = uint32(x), uint32(x>>32)
-				default:
-					values[0] = merge(words[0], uint32(x), offset, e.bytes)
-				}
-			}
-			if check {
-				w.noteWrite(lane, offset/4, values[:len(words)], bytesOf(offset, n), 0)
-			}
-			copy(words, values[:])
+			w.storeTo(s, check, lane, offset, slots, wide, e)
 		})
 	}
 }
 
-// addFlushing is what red and atom do to floats in global memory, one or a vector of them: subnormals are flushed.
+// storeTo stores a lane's elements to a block's shared memory.
+func (w *warp) storeTo(s *shared, check bool, lane, offset int, slots []int32, wide []bool, e element) {
+	n := len(slots) * e.bytes
+	words := s.words[offset/4:][:(n+3)/4]
+	var values [4]uint32 // of the words, as they will be
+	for i := range slots {
+		x := w.get(slots[i], wide[i], lane)
+		switch e.bytes {
+		case 4:
+			values[i] = uint32(x)
+		case 8:
+			values[2*i], values[2*i+1] = uint32(x), uint32(x>>32)
+		default:
+			values[0] = merge(words[0], uint32(x), offset, e.bytes)
+		}
+	}
+	if check {
+		w.noteWriteOf(s, lane, offset/4, values[:len(words)], bytesOf(offset, n), 0)
+	}
+	copy(words, values[:])
+}
+
+// addFlushing is what red and atom do to floats in global memory: subnormals are flushed.
 var addFlushing = flushing(func(a, b float64) float64 { return a + b })
 
-// buildReduce makes red and atom, which also returns what was there. Lanes act in their order.
+// buildReduce makes red, of one word or a vector, and atom, which also returns what was there. Lanes act in their order, and
+// each word is added by itself.
 func buildReduce(c *compiler, in *ptx.Instruction) func(*warp) {
 	result := int32(-1)
 	first := 0
@@ -188,7 +201,9 @@ func buildReduce(c *compiler, in *ptx.Instruction) func(*warp) {
 		result = c.slot(0)
 		first = 1
 	}
-	at, value := c.addressOperand(first), c.slot(first+1)
+	at := c.addressOperand(first)
+	values, _ := c.elements(first + 1)
+	n := 4 * len(values)
 	add := func(a, b uint32) uint32 { return a + b }
 	if strings.HasSuffix(in.Form.Name, ".f32") {
 		add = addFlushing
@@ -197,15 +212,17 @@ func buildReduce(c *compiler, in *ptx.Instruction) func(*warp) {
 		var a vec64
 		at.lanes(w, &a)
 		each(w.active, func(lane int) {
-			buffer, offset := w.globalAt(lane, a[lane], 4)
+			buffer, offset := w.globalAt(lane, a[lane], n)
 			if buffer == nil {
 				return
 			}
-			w.noteGlobalRead(lane, buffer, offset, 4)
-			noteGlobalWrite(buffer, offset, 4)
-			old := addAtomically(buffer.data[offset:offset+4], w.r[value][lane], add)
-			if result >= 0 {
-				w.r[result][lane] = old
+			w.noteGlobalRead(lane, buffer, offset, n)
+			noteGlobalWrite(buffer, offset, n)
+			for i, value := range values {
+				old := addAtomically(buffer.data[offset+uint64(4*i):][:4], w.r[value][lane], add)
+				if result >= 0 {
+					w.r[result][lane] = old
+				}
 			}
 		})
 	}

@@ -28,7 +28,7 @@ func init() {
 		case strings.HasPrefix(name, "stmatrix."):
 			defineMasked(buildStoreMatrix, name)
 		case strings.Contains(name, ".global.add.v"):
-			defineMasked(buildReduceVector, name)
+			defineMasked(buildReduce, name)
 		}
 	}
 	defineMasked(func(*compiler, *ptx.Instruction) func(*warp) { return (*warp).fenceMbarriers }, "fence.mbarrier_init.release.cluster")
@@ -62,7 +62,7 @@ func init() {
 			return uint32(toFP16(from(uint16(a&0xff)))) | uint32(toFP16(from(uint16(a>>8&0xff))))<<16
 		}), "cvt.rn.f16x2."+name)
 	}
-	for name, holds := range halfComparisons {
+	for name, holds := range floatComparisons {
 		for typ, from := range map[string]func(uint16) float32{"f16": fromFP16, "bf16": fromBF16} {
 			define(testWW(func(a, b *vec32) uint32 {
 				return compare(func(i int) bool { return holds(from(uint16(a[i])), from(uint16(b[i]))) })
@@ -70,17 +70,6 @@ func init() {
 			defineMasked(buildComparePair(func(a, b uint16) bool { return holds(from(a), from(b)) }), "setp."+name+"."+typ+"x2")
 		}
 	}
-}
-
-// halfComparisons are the comparisons of floats by name; those that end in u hold for NaN too.
-var halfComparisons = map[string]func(a, b float32) bool{
-	"eq": func(a, b float32) bool { return a == b }, "equ": func(a, b float32) bool { return !(a < b || a > b) },
-	"ne": func(a, b float32) bool { return a < b || a > b }, "neu": func(a, b float32) bool { return a != b },
-	"lt": func(a, b float32) bool { return a < b }, "ltu": func(a, b float32) bool { return !(a >= b) },
-	"le": func(a, b float32) bool { return a <= b }, "leu": func(a, b float32) bool { return !(a > b) },
-	"gt": func(a, b float32) bool { return a > b }, "gtu": func(a, b float32) bool { return !(a <= b) },
-	"ge": func(a, b float32) bool { return a >= b }, "geu": func(a, b float32) bool { return !(a < b) },
-	"num": func(a, b float32) bool { return a == a && b == b }, "nan": func(a, b float32) bool { return a != a || b != b },
 }
 
 // buildComparePair makes setp of two halves, whose results go to two predicates p|q, the lower half's to p.
@@ -184,27 +173,6 @@ func buildStoreMatrix(c *compiler, in *ptx.Instruction) func(*warp) {
 				copy(s.words[offset/4:], values[:])
 			}
 		}
-	}
-}
-
-// buildReduceVector makes red of two or four floats. Each is added atomically by itself.
-func buildReduceVector(c *compiler, _ *ptx.Instruction) func(*warp) {
-	at := c.addressOperand(0)
-	slots, _ := c.elements(1)
-	n := 4 * len(slots)
-	return func(w *warp) {
-		var a vec64
-		at.lanes(w, &a)
-		each(w.active, func(lane int) {
-			buffer, offset := w.globalAt(lane, a[lane], n)
-			if buffer == nil {
-				return
-			}
-			w.noteGlobalRead(lane, buffer, offset, n)
-			for i, slot := range slots {
-				addAtomically(buffer.data[offset+uint64(4*i):][:4], w.r[slot][lane], addFlushing)
-			}
-		})
 	}
 }
 

@@ -291,3 +291,20 @@ func TestMemory(t *testing.T) {
 		t.Errorf("after its release: %v", err)
 	}
 }
+
+// TestReductionsWrite holds additions to global memory, of one word or several, to marking what they have written: what
+// they read unwritten is reported once, and not again where it is loaded.
+func TestReductionsWrite(t *testing.T) {
+	for _, add := range []string{"red.global.add.f32 [%out], %f1;", "red.global.add.v4.f32 [%out], {%f1, %f1, %f1, %f1};"} {
+		text := program(`
+	mov.f32 %f1, 0f3F800000;
+	` + add + ` // the addition
+	ld.global.u32 %r1, [%out];
+	st.global.u32 [%out], %r1;`)
+		text = strings.Replace(text, "sm_80", "sm_90a", 1)
+		_, err := machine{threads: 1, outBytes: 16, options: Options{CheckGlobal: true}}.run(t, text)
+		if got, want := kinds(err), fmt.Sprintf("%s@%d", Uninitialised, lineOf(t, text, "// the addition")); got != want {
+			t.Errorf("%s: %s, want %s", add, got, want)
+		}
+	}
+}
