@@ -24,7 +24,12 @@ func emulation(o Options) emulator.Options {
 // withEmulator calls f with an emulated device. Meanwhile every driver call of the process goes to it.
 func withEmulator(o emulator.Options, f func(Device) error) error {
 	d := cuda.New(o)
-	return driver.WithStandIn(d, func() error {
+	return withStandIn(d, d, f)
+}
+
+// withStandIn is withEmulator for a stand-in that passes calls on to d, or d itself.
+func withStandIn(in driver.StandIn, d *cuda.Driver, f func(Device) error) error {
+	return driver.WithStandIn(in, func() error {
 		return withGPU(0, func(on Device) error { return f(&emulated{*on.(*gpu), d}) })
 	})
 }

@@ -4,13 +4,13 @@ import (
 	"flag"
 	"fmt"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"unsafe"
 
 	"github.com/sigattn/sigattn"
-	"github.com/sigattn/sigattn/internal/driver"
 	"github.com/sigattn/sigattn/internal/emulator/cuda"
 )
 
@@ -133,6 +133,7 @@ func (m *mutator) Call(name string, args []uintptr) int32 {
 	bytes := append([]byte(text), 0)
 	args = slices.Clone(args)
 	args[1] = uintptr(unsafe.Pointer(&bytes[0]))
+	defer runtime.KeepAlive(bytes)
 	return m.Driver.Call(name, args)
 }
 
@@ -158,11 +159,7 @@ func runMutantOnce(t *testing.T, p *sigattn.Package, m *mutator, bare bool) Repo
 		t.Fatal(err)
 	}
 	m.Driver, m.seen = cuda.New(emulation(o)), make(map[string]string)
-	err = driver.WithStandIn(m, func() error {
-		return withGPU(0, func(on Device) error {
-			return r.run(t.Context(), &emulated{*on.(*gpu), m.Driver})
-		})
-	})
+	err = withStandIn(m, m.Driver, func(on Device) error { return r.run(t.Context(), on) })
 	if err != nil {
 		t.Fatalf("%v: %v", m.mutant, err)
 	}
