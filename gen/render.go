@@ -89,16 +89,24 @@ func (r *renderer) include(from string, line int, target string) error {
 	case r.included[name]:
 		return nil
 	case name == planTemplate:
-		r.included[name] = true
-		for line := range strings.Lines(constants(r.plan)) {
-			r.line("the plan", strings.TrimSuffix(line, "\n"))
-		}
+		r.text(name, "the plan", constants(r.plan))
+		return nil
+	case name == wgmmaTemplate:
+		r.text(name, "the plan's products", wgmmaProducts(r.plan))
 		return nil
 	}
 	if _, err := fs.Stat(r.files, name); err != nil {
 		return &TemplateError{from, line, fmt.Sprintf("#include %q: there is no %s", target, name)}
 	}
 	return r.file(name)
+}
+
+// text puts what was made for the plan in a file's place, under its title.
+func (r *renderer) text(name, title, text string) {
+	r.included[name] = true
+	for line := range strings.Lines(text) {
+		r.line(title, strings.TrimSuffix(line, "\n"))
+	}
 }
 
 var blankLines = regexp.MustCompile(`\n{3,}`)

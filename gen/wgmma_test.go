@@ -1,0 +1,56 @@
+package gen
+
+import (
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sigattn/sigattn"
+	"github.com/sigattn/sigattn/templates"
+)
+
+func wgmmaPlan(dtype sigattn.DType, headDim, keys int) Plan {
+	return madeUp(Spec{sigattn.SM90, sigattn.Forward, headDim, dtype, sigattn.Full, sigattn.Accurate}, Tile{M: 128, N: keys, Stages: 4, Warps: 12, Blocks: 1})
+}
+
+func TestWgmmaProducts(t *testing.T) {
+	golden(t, "wgmma/bf16_d64_n48.cuh", []byte(wgmmaProducts(wgmmaPlan(sigattn.BF16, 64, 48))))
+	golden(t, "wgmma/fp16_d32_n32.cuh", []byte(wgmmaProducts(wgmmaPlan(sigattn.FP16, 32, 32))))
+}
+
+func TestWgmmaWidths(t *testing.T) {
+	for _, test := range []struct {
+		headDim, keys int
+		want          []int
+	}{
+		{128, 128, []int{128}},
+		{64, 128, []int{64, 128}},
+		{256, 80, []int{80, 256}},
+	} {
+		if got := wgmmaWidths(wgmmaPlan(sigattn.BF16, test.headDim, test.keys)); !slices.Equal(got, test.want) {
+			t.Errorf("head dim %d, %d keys: %v; want %v", test.headDim, test.keys, got, test.want)
+		}
+	}
+}
+
+// The file that stands in the wrappers' place holds them as they are made for the constants of common/plan.cuh.
+func TestWgmmaExample(t *testing.T) {
+	text, err := fs.ReadFile(templates.FS, wgmmaTemplate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := fs.ReadFile(templates.FS, planTemplate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, constant := range []string{"HEAD_DIM = 128;", "TILE_N = 32;"} {
+		if !strings.Contains(string(plan), constant) {
+			t.Errorf("%s has no %s", planTemplate, constant)
+		}
+	}
+	_, wrappers, _ := strings.Cut(string(text), "\n\n")
+	if want := wgmmaProducts(wgmmaPlan(sigattn.BF16, 128, 32)); wrappers != want {
+		t.Errorf("%s holds other wrappers than\n%s", wgmmaTemplate, want)
+	}
+}
