@@ -366,7 +366,7 @@ func TestCheckingAllocatesNothing(t *testing.T) {
 	k := unloaded(allPasses(SM80)...)
 	forward, backward := forwardArgs(usual), backwardArgs(usual)
 	if n := testing.AllocsPerRun(100, func() {
-		if _, _, err := checkForward(128, 128, &forward); err != nil {
+		if _, err := k.planForward("Forward", &forward); err != nil {
 			t.Fatal(err)
 		}
 		plan, err := k.backwardPlan("Backward", &backward)
@@ -382,10 +382,11 @@ func TestCheckingAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkCheckForward(b *testing.B) {
+	k := unloaded(allPasses(SM80)...)
 	args := forwardArgs(usual)
 	b.ReportAllocs()
 	for b.Loop() {
-		_, _, _ = checkForward(128, 128, &args)
+		_, _ = k.planForward("Forward", &args)
 	}
 }
 

@@ -1,15 +1,17 @@
 package sigattn
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/sigattn/sigattn/internal/driver"
 )
 
-// chip is what the choice of an image depends on.
+// chip is what the choice of an image and a launch depend on.
 type chip struct {
 	arch        Arch
 	sharedBytes int // per block, the most that a kernel may ask for
+	processors  int // SMs
 }
 
 // currentChip describes the device of the calling thread's context.
@@ -26,7 +28,11 @@ func currentChip() (chip, error) {
 	if err != nil {
 		return chip{}, err
 	}
-	return chip{Arch(capability), shared}, nil
+	processors, err := d.Attribute(driver.MultiprocessorCount)
+	if err != nil {
+		return chip{}, err
+	}
+	return chip{Arch(capability), shared, processors}, nil
 }
 
 // choice is the image that one pass runs.
@@ -41,34 +47,37 @@ const (
 	ptxSuffix   = ".ptx"
 )
 
-// choose picks an image for each pass that the chip can run; has tells which entries the archive holds. The finish kernel
-// reads the fused kernel's workspace, so their TileM agree.
+// choose picks the images of each pass that the chip can run: the best that takes tensor maps and the best that takes any
+// tensor, as far as there are such. has tells which entries the archive holds. The finish kernel reads the fused kernel's
+// workspace, so their TileM agree.
 func choose(p *Package, on chip, has func(entry string) bool) ([]choice, error) {
 	var choices []choice
 	fusedTileM := 0
 	for _, pass := range [...]Pass{Forward, BackwardFused, BackwardDKV, BackwardDQ, BackwardFinish} {
-		best := choice{}
-		for _, info := range p.Kernels {
-			if info.Pass != pass || info.SharedBytes > on.sharedBytes {
-				continue
-			}
-			if pass == BackwardFinish && fusedTileM != 0 && info.TileM != fusedTileM {
-				continue
-			}
-			for _, ptx := range [...]bool{false, true} {
-				c := choice{info, ptx}
-				if c.runs(on.arch) && has(c.entry()) && c.better(best) {
-					best = c
+		for _, mapped := range [...]bool{true, false} {
+			best := choice{}
+			for _, info := range p.Kernels {
+				if info.Pass != pass || info.mapped() != mapped || info.SharedBytes > on.sharedBytes {
+					continue
+				}
+				if pass == BackwardFinish && fusedTileM != 0 && info.TileM != fusedTileM {
+					continue
+				}
+				for _, ptx := range [...]bool{false, true} {
+					c := choice{info, ptx}
+					if c.runs(on.arch) && has(c.entry()) && c.better(best) {
+						best = c
+					}
 				}
 			}
+			if best.Pass == 0 {
+				continue
+			}
+			if pass == BackwardFused {
+				fusedTileM = best.TileM
+			}
+			choices = append(choices, best)
 		}
-		if best.Pass == 0 {
-			continue
-		}
-		if pass == BackwardFused {
-			fusedTileM = best.TileM
-		}
-		choices = append(choices, best)
 	}
 	if len(choices) == 0 {
 		return nil, &ArchError{Package: p.Name, Device: on.arch, SharedBytes: on.sharedBytes, Images: listImages(p, has)}
@@ -85,8 +94,11 @@ func (c choice) entry() string {
 }
 
 // runs reports whether code for c.Arch runs on an architecture: a cubin on its major version from its minor on, PTX on
-// everything from it on.
+// everything from it on; but code for 9.0, which is sm_90a's, there alone.
 func (c choice) runs(on Arch) bool {
+	if c.Arch == SM90 {
+		return on == SM90
+	}
 	return c.Arch <= on && (c.ptx || c.Arch.Major() == on.Major())
 }
 
@@ -125,8 +137,19 @@ func listImages(p *Package, has func(entry string) bool) []string {
 	return list
 }
 
-// load brings the image onto the device of the current context, ready to launch without any further work.
+// load brings the image onto the device of the current context, ready to launch without any further work. Where the
+// driver has no use for machine code that should run, PTX of the same kernel is taken.
 func (c choice) load(files *archive) (*image, error) {
+	i, err := c.loadEntry(files)
+	if e := (*CUDAError)(nil); errors.As(err, &e) && e.Code == driver.CodeNoBinaryForGPU && !c.ptx {
+		if ptx := (choice{c.KernelInfo, true}); files.has(ptx.entry()) {
+			return ptx.loadEntry(files)
+		}
+	}
+	return i, err
+}
+
+func (c choice) loadEntry(files *archive) (*image, error) {
 	data, err := files.image(c.entry())
 	if err != nil {
 		return nil, err

@@ -9,13 +9,13 @@ import (
 
 // Devices by compute capability and the shared memory that a block may ask for.
 var (
-	a100    = chip{80, 166912}
-	a10     = chip{86, 101376}
-	l4      = chip{89, 101376}
-	h100    = chip{90, 232448}
-	b200    = chip{100, 232448}
-	rtx5090 = chip{120, 101376}
-	t4      = chip{75, 65536}
+	a100    = chip{80, 166912, 4}
+	a10     = chip{86, 101376, 4}
+	l4      = chip{89, 101376, 4}
+	h100    = chip{90, 232448, 4}
+	b200    = chip{100, 232448, 4}
+	rtx5090 = chip{120, 101376, 4}
+	t4      = chip{75, 65536, 4}
 )
 
 // twoPlans are kernels whose sm_80 plan needs more shared memory than 8.6 and later consumer chips have, and whose sm_86
@@ -49,7 +49,9 @@ func TestChoose(t *testing.T) {
 		{"B200", b200, twoPlans(), all, "fwd sm_80 PTX, bwd sm_80 PTX, bwdfin sm_80 PTX"},
 		{"RTX 5090", rtx5090, twoPlans(), all, "fwd sm_86 PTX, bwd sm_86 PTX, bwdfin sm_86 PTX"},
 		{"RTX 5090 with PTX of the lowest arch", rtx5090, twoPlans(), sm80PTX, "bwdfin sm_80 PTX"},
-		{"H100 with cubins of 9.0", h100, append(twoPlans(), kernelInfo(Forward, SM90, 128, 128, 200000)), all, "fwd sm_90 cubin, bwd sm_80 PTX, bwdfin sm_80 PTX"},
+		{"H100 with cubins of 9.0", h100, append(twoPlans(), kernelInfo(Forward, SM90, 128, 128, 200000)), all, "fwd sm_90 cubin, fwd sm_80 PTX, bwd sm_80 PTX, bwdfin sm_80 PTX"},
+		{"H100 with PTX of 9.0 alone", h100, []KernelInfo{kernelInfo(Forward, SM90, 128, 128, 200000)}, func(image string) bool { return strings.HasSuffix(image, ptxSuffix) }, "fwd sm_90 PTX"},
+		{"B200 with images of 9.0", b200, append(twoPlans(), kernelInfo(Forward, SM90, 128, 128, 200000)), all, "fwd sm_80 PTX, bwd sm_80 PTX, bwdfin sm_80 PTX"},
 		{"T4", t4, twoPlans(), all, ""},
 		{"H100 without PTX", h100, twoPlans(), noPTX, ""},
 		{"A100 without a cubin", a100, twoPlans(), func(image string) bool { return strings.HasSuffix(image, ptxSuffix) }, "fwd sm_80 PTX, bwd sm_80 PTX, bwdfin sm_80 PTX"},

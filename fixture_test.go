@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/sigattn/sigattn/internal/abi"
 )
 
 // kernelName follows the generator's names closely enough for tests.
@@ -108,9 +110,22 @@ func makePackage(t testing.TB, kernels ...KernelInfo) *Package {
 func unloaded(kernels ...KernelInfo) *Kernel {
 	k := &Kernel{name: "d128bf16full", headDim: 128, device: SM80, context: 1}
 	for _, info := range kernels {
-		k.images[info.Pass] = &image{KernelInfo: info}
+		i := &image{KernelInfo: info}
+		if info.mapped() {
+			k.mapped[info.Pass] = i
+		} else {
+			k.images[info.Pass] = i
+		}
 	}
 	return k
+}
+
+// checkForward is what a forward call becomes whose kernel takes any tensor.
+func checkForward(headDim, tileM int, a *ForwardArgs) (abi.ForwardParams, uint32, error) {
+	k := &Kernel{headDim: headDim}
+	k.images[Forward] = &image{KernelInfo: KernelInfo{TileM: tileM}}
+	f, err := k.planForward("Forward", a)
+	return f.params, f.tiles, err
 }
 
 // arena hands out distinct device addresses.

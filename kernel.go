@@ -3,6 +3,7 @@ package sigattn
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"runtime"
 	"sync/atomic"
 
@@ -11,12 +12,15 @@ import (
 
 // Kernel is a package loaded for one device and context. It may be used by many goroutines.
 type Kernel struct {
-	name    string
-	headDim int // the largest it serves
-	device  Arch
-	context driver.Context
-	images  [BackwardFinish + 1]*image // by pass; nil where the package has none for the device
-	closed  atomic.Bool
+	name       string
+	headDim    int // the largest it serves
+	elements   driver.TensorType
+	device     Arch
+	processors uint32 // SMs of the device
+	context    driver.Context
+	images     [BackwardFinish + 1]*image // by pass, of those that take any tensor; nil where the package has none for the device
+	mapped     [BackwardFinish + 1]*image // by pass, of those that take tensor maps
+	closed     atomic.Bool
 }
 
 // image is one loaded kernel.
@@ -29,11 +33,11 @@ type image struct {
 	localBytes int
 }
 
-// Info says what Load picked.
+// Info says what Load picked. Where a pass has two images, arguments decide between them, as Kernel.ForwardImage says.
 type Info struct {
 	Package string
 	Device  Arch
-	Images  []ImageInfo // in the order of passes
+	Images  []ImageInfo // in the order of passes, and of each the one that takes tensor maps first
 }
 
 // ImageInfo is one loaded kernel.
@@ -71,11 +75,19 @@ func Load(p *Package) (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Kernel{name: p.Name, headDim: p.HeadDim, device: chip.arch, context: context}
+	k := &Kernel{
+		name: p.Name, headDim: p.HeadDim, elements: tensorTypes[p.DType],
+		device: chip.arch, processors: uint32(chip.processors), context: context,
+	}
 	for _, c := range choices {
-		k.images[c.Pass], err = c.load(files)
+		i, err := c.load(files)
 		if err != nil {
 			return nil, errors.Join(err, k.unload())
+		}
+		if c.mapped() {
+			k.mapped[c.Pass] = i
+		} else {
+			k.images[c.Pass] = i
 		}
 	}
 	return k, nil
@@ -101,13 +113,26 @@ func (k *Kernel) Close() error {
 // Info says which images were picked for the device.
 func (k *Kernel) Info() Info {
 	info := Info{Package: k.name, Device: k.device}
-	for _, i := range k.images {
-		if i != nil {
-			info.Images = append(info.Images, ImageInfo{i.KernelInfo, i.ptx, i.registers, i.localBytes})
-		}
+	for i := range k.loaded() {
+		info.Images = append(info.Images, i.info())
 	}
 	return info
 }
+
+// loaded yields the images in Info's order.
+func (k *Kernel) loaded() iter.Seq[*image] {
+	return func(yield func(*image) bool) {
+		for pass := range k.images {
+			for _, i := range [...]*image{k.mapped[pass], k.images[pass]} {
+				if i != nil && !yield(i) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (i *image) info() ImageInfo { return ImageInfo{i.KernelInfo, i.ptx, i.registers, i.localBytes} }
 
 // enter keeps the goroutine on a thread whose current context is the kernel's, until release.
 func (k *Kernel) enter(op string) (release func(), err error) {
@@ -129,20 +154,10 @@ func (k *Kernel) enter(op string) (release func(), err error) {
 	return nil, err
 }
 
-// image is the loaded kernel of a pass.
-func (k *Kernel) image(pass Pass) (*image, error) {
-	if i := k.images[pass]; i != nil {
-		return i, nil
-	}
-	return nil, k.lacks(pass.String())
-}
-
 func (k *Kernel) lacks(what string) error {
 	e := &PassError{Package: k.name, Device: k.device, Want: what}
-	for _, i := range k.images {
-		if i != nil {
-			e.Loaded = append(e.Loaded, i.Pass.String())
-		}
+	for i := range k.loaded() {
+		e.Loaded = append(e.Loaded, i.Pass.String())
 	}
 	return e
 }
@@ -150,10 +165,8 @@ func (k *Kernel) lacks(what string) error {
 // unload releases the modules that are loaded.
 func (k *Kernel) unload() error {
 	var errs []error
-	for _, i := range k.images {
-		if i != nil {
-			errs = append(errs, i.module.Unload())
-		}
+	for i := range k.loaded() {
+		errs = append(errs, i.module.Unload())
 	}
 	return errors.Join(errs...)
 }

@@ -46,7 +46,7 @@ func mustLoad(t testing.TB, p *Package) *Kernel {
 
 // on is a device of the stand-in.
 func on(c chip) fakecuda.Settings {
-	return fakecuda.Settings{Capability: int32(c.arch), SharedBytes: int32(c.sharedBytes), Recording: true}
+	return fakecuda.Settings{Capability: int32(c.arch), SharedBytes: int32(c.sharedBytes), Processors: int32(c.processors), Recording: true}
 }
 
 func TestLoadWithoutDriver(t *testing.T) {

@@ -7,7 +7,7 @@ const ABIVersion = 1
 type KernelInfo struct {
 	Name         string // the symbol, and the stem of the archive entries NAME.cubin and NAME.ptx
 	Pass         Pass
-	Arch         Arch // the image's architecture; a cubin serves its major version from this minor on, PTX everything from it on
+	Arch         Arch // the image's architecture; a cubin serves its major version from this minor on, PTX everything from it on, those of SM90 it alone
 	TileM, TileN int  // query rows and keys of a tile
 	Threads      int  // per block
 	SharedBytes  int  // dynamic shared memory per block

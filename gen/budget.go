@@ -36,7 +36,7 @@ func (p Plan) checkBudgets() error {
 		{"threads per block", p.Threads, maxThreadsPerBlock},
 		{"threads per SM", p.Threads * p.Blocks, c.threadsPerSM},
 		{"bytes of shared memory per block", p.SharedBytes, c.sharedPerBlock},
-		{"registers per thread for accumulators", accumulators(p), p.RegisterLimit},
+		{"registers per thread for accumulators", accumulators(p), accumulatorLimit(p)},
 	} {
 		if b.need > b.limit {
 			return &BudgetError{Spec: p.Spec, Tile: p.namedTile(), Resource: b.resource, Need: b.need, Limit: b.limit}

@@ -30,7 +30,10 @@ func constants(p Plan) string {
 		{"BLOCKS_PER_SM", p.Blocks, "that registers must allow"},
 		{"SHARED_BYTES", p.SharedBytes, "dynamic shared memory per block"},
 	}
-	if p.Pass == sigattn.Forward {
+	switch {
+	case isHopper(p.Spec):
+		list = append(list, constant{"Q_TILES", p.QTiles, "places for Q"})
+	case p.Pass == sigattn.Forward:
 		list = append(list,
 			constant{"GROUP", p.Group, "keys that the pipeline's steps take at a time"},
 			constant{"Q_RESIDENT_STEPS", p.Resident, fmt.Sprintf("of %d, those whose Q fragments stay in registers", p.HeadDim/16)})
@@ -40,7 +43,7 @@ func constants(p Plan) string {
 	for _, c := range list {
 		fmt.Fprintf(&b, "constexpr int %-16s = %-7s // %s\n", c.name, strconv.Itoa(c.value)+";", c.meaning)
 	}
-	if p.Pass == sigattn.Forward {
+	if p.Pass == sigattn.Forward && !isHopper(p.Spec) {
 		writeBool(&b, "PACED", p.Paced, "sigmoids are held in step with the products")
 	}
 	if p.Pass == sigattn.BackwardFused || p.Pass == sigattn.BackwardDKV {

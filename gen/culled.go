@@ -27,8 +27,8 @@ func culledf(format string, args ...any) error { return cullError(fmt.Sprintf(fo
 
 // checkFamily is the reason where spec's architecture has no kernels.
 func checkFamily(spec Spec) error {
-	if spec.Arch == sigattn.SM90 {
-		return culledf("sm_90 kernels are not part of this version; sm_80 PTX serves 9.0")
+	if isHopper(spec) && spec.Pass != sigattn.Forward {
+		return culledf("%s kernels of the backward pass are not part of this version; the sm_80 image serves it", spec.Arch)
 	}
 	return nil
 }

@@ -197,21 +197,21 @@ func TestGenerateRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	sm90 := smallRequest()
-	sm90.Archs = []sigattn.Arch{sigattn.SM90}
+	sm90.Archs, sm90.Passes = []sigattn.Arch{sigattn.SM90}, []sigattn.Pass{sigattn.BackwardDQ}
 	before := snapshot(t, root)
 	for what, test := range map[string]struct {
 		request Request
 		out     string
 		want    error
 	}{
-		"a file":            {smallRequest(), filepath.Join(root, "file"), ErrOutput},
-		"below a file":      {smallRequest(), filepath.Join(root, "file", "attn"), ErrOutput},
-		"no module":         {smallRequest(), filepath.Join(none, "attn"), ErrModule},
-		"no package name":   {smallRequest(), filepath.Join(root, "1-2"), ErrValue},
-		"a keyword":         {smallRequest(), filepath.Join(root, "func"), ErrValue},
-		"an illegal value":  {Request{HeadDims: []int{100}}, filepath.Join(root, "attn"), ErrValue},
-		"a tile too big":    {Request{Tiles: []Tile{{M: 512, N: 512}}}, filepath.Join(root, "attn"), ErrBudget},
-		"nothing but sm_90": {sm90, filepath.Join(root, "attn"), ErrNoKernels},
+		"a file":             {smallRequest(), filepath.Join(root, "file"), ErrOutput},
+		"below a file":       {smallRequest(), filepath.Join(root, "file", "attn"), ErrOutput},
+		"no module":          {smallRequest(), filepath.Join(none, "attn"), ErrModule},
+		"no package name":    {smallRequest(), filepath.Join(root, "1-2"), ErrValue},
+		"a keyword":          {smallRequest(), filepath.Join(root, "func"), ErrValue},
+		"an illegal value":   {Request{HeadDims: []int{100}}, filepath.Join(root, "attn"), ErrValue},
+		"a tile too big":     {Request{Tiles: []Tile{{M: 512, N: 512}}}, filepath.Join(root, "attn"), ErrBudget},
+		"nothing but culled": {sm90, filepath.Join(root, "attn"), ErrNoKernels},
 	} {
 		if _, err := Generate(t.Context(), test.request, Options{Out: test.out, Compiler: fakeCompiler}); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v; want an error that is %v", what, err, test.want)

@@ -25,7 +25,7 @@ func (p Plan) namedTile() Tile { return p.Tile.withoutTunedPipeline(p.Spec) }
 func ParseName(name string) (Plan, error) {
 	fields := strings.Split(strings.TrimPrefix(name, namePrefix), "_")
 	if !strings.HasPrefix(name, namePrefix) || len(fields) < 6 || len(fields) > 7 || !strings.HasPrefix(fields[2], "d") {
-		return Plan{}, fmt.Errorf("%w: %q; legal: %s", ErrKernelName, name, "sigattn_PASS_ARCH_dDIM_DTYPE_MASK[_tanh]_MxNxSTAGESwWARPS[bBLOCKS][gGROUPqRESIDENT[p]]")
+		return Plan{}, fmt.Errorf("%w: %q; legal: %s", ErrKernelName, name, "sigattn_PASS_ARCH_dDIM_DTYPE_MASK[_tanh]_MxNxSTAGESwWARPS[bBLOCKS][gGROUPqRESIDENT[p]|tQTILES]")
 	}
 	spec := Spec{Sigmoid: sigattn.Accurate}
 	var err error

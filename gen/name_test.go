@@ -19,7 +19,7 @@ func anyPlan(r *rand.Rand) Plan {
 			Mask:    pick(r, sigattn.Full, sigattn.Causal),
 			Sigmoid: pick(r, sigattn.Accurate, sigattn.Tanh),
 		}
-		tile := Tile{16 * (1 + r.IntN(16)), 16 * (1 + r.IntN(16)), 1 + r.IntN(8), 1 + r.IntN(16), 1 + r.IntN(4), none}
+		tile := ampere(16*(1+r.IntN(16)), 16*(1+r.IntN(16)), 1+r.IntN(8), 1+r.IntN(16), 1+r.IntN(4), none)
 		if spec.Pass == sigattn.Forward {
 			tile.Pipeline = Pipeline{pick(r, 16, 32), r.IntN(spec.HeadDim/16 + 1), pick(r, false, true)}
 		}
@@ -50,9 +50,9 @@ func TestNamesRoundTrip(t *testing.T) {
 func TestName(t *testing.T) {
 	spec := Spec{sigattn.SM80, sigattn.Forward, 128, sigattn.BF16, sigattn.Causal, sigattn.Tanh}
 	for tile, want := range map[Tile]string{
-		{128, 64, 3, 8, 1, none}:                  "sigattn_fwd_sm80_d128_bf16_causal_tanh_128x64x3w8",
-		{128, 64, 3, 8, 2, none}:                  "sigattn_fwd_sm80_d128_bf16_causal_tanh_128x64x3w8b2",
-		{128, 64, 3, 8, 1, Pipeline{32, 3, true}}: "sigattn_fwd_sm80_d128_bf16_causal_tanh_128x64x3w8g32q3p",
+		ampere(128, 64, 3, 8, 1, none):                  "sigattn_fwd_sm80_d128_bf16_causal_tanh_128x64x3w8",
+		ampere(128, 64, 3, 8, 2, none):                  "sigattn_fwd_sm80_d128_bf16_causal_tanh_128x64x3w8b2",
+		ampere(128, 64, 3, 8, 1, Pipeline{32, 3, true}): "sigattn_fwd_sm80_d128_bf16_causal_tanh_128x64x3w8g32q3p",
 	} {
 		plan, err := NewPlan(spec, tile)
 		if err != nil || plan.Name() != want {

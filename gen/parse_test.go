@@ -10,21 +10,23 @@ import (
 
 func TestParseTile(t *testing.T) {
 	for text, want := range map[string]Tile{
-		"128x64":             {128, 64, 0, 0, 0, none},
-		"128x64x2":           {128, 64, 2, 0, 0, none},
-		"128x64w8":           {128, 64, 0, 8, 1, none},
-		"128x64x3w4":         {128, 64, 3, 4, 1, none},
-		"128x64x3w4b2":       {128, 64, 3, 4, 2, none},
-		"16x512x8w32b32":     {16, 512, 8, 32, 32, none},
-		"128x64g32q0":        {128, 64, 0, 0, 0, Pipeline{32, 0, false}},
-		"128x64x3w4b2g16q16": {128, 64, 3, 4, 2, Pipeline{16, 16, false}},
+		"128x64":             ampere(128, 64, 0, 0, 0, none),
+		"128x64x2":           ampere(128, 64, 2, 0, 0, none),
+		"128x64w8":           ampere(128, 64, 0, 8, 1, none),
+		"128x64x3w4":         ampere(128, 64, 3, 4, 1, none),
+		"128x64x3w4b2":       ampere(128, 64, 3, 4, 2, none),
+		"16x512x8w32b32":     ampere(16, 512, 8, 32, 32, none),
+		"128x64g32q0":        ampere(128, 64, 0, 0, 0, Pipeline{32, 0, false}),
+		"128x128t2":          {M: 128, N: 128, Hopper: Hopper{2}},
+		"192x128x16w16t1":    warpgroups(192, 128, 16, 1),
+		"128x64x3w4b2g16q16": ampere(128, 64, 3, 4, 2, Pipeline{16, 16, false}),
 	} {
 		if got, err := ParseTile(text); err != nil || got != want {
 			t.Errorf("ParseTile(%q) = %+v, %v; want %+v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "128", "128x", "x64", "128X64", "128x64 ", "0x64", "128x0", "-128x64", "+128x64", "100x64", "528x64", "128x64x9",
-		"128x64x3w33", "128x64x3w4b33", "128x64b2w4", "128x64b2", "128x64x3w", "128x64g16", "128x64q4", "128x64g8q4", "128x64g16q04", "99999999999999999999x64"} {
+	for _, text := range []string{"", "128", "128x", "x64", "128X64", "128x64 ", "0x64", "128x0", "-128x64", "+128x64", "100x64", "528x64", "128x64x17",
+		"128x64x3w33", "128x64x3w4b33", "128x64b2w4", "128x64b2", "128x64x3w", "128x64g16", "128x64q4", "128x64g8q4", "128x64g16q04", "128x64t", "128x64t0", "128x64t3", "128x64g16q4t1", "128x64t1g16q4", "99999999999999999999x64"} {
 		if got, err := ParseTile(text); !errors.Is(err, ErrValue) {
 			t.Errorf("ParseTile(%q) = %+v, %v; want an illegal value", text, got, err)
 		}
@@ -34,6 +36,7 @@ func TestParseTile(t *testing.T) {
 func FuzzParseTile(f *testing.F) {
 	f.Add("128x64x3w4b2")
 	f.Add("128x64")
+	f.Add("128x128x5w12t2")
 	f.Fuzz(func(t *testing.T, text string) {
 		tile, err := ParseTile(text)
 		if err != nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/sigattn/sigattn"
 )
 
-// Pipeline is the part of a Tile that only the forward kernel has. A Request that leaves Group 0 leaves all of it to the
+// Pipeline is the part of a Tile that only the forward kernel of the sm_80 family has. A Request that leaves Group 0 leaves all of it to the
 // tuned table.
 type Pipeline struct {
 	Group    int  // keys that the pipeline's steps take at a time: 16 or 32
@@ -31,7 +31,7 @@ func (p Pipeline) String() string {
 
 // withPipeline is t with the Pipeline of spec's tuned tile where t leaves it open and spec has one.
 func (t Tile) withPipeline(spec Spec) Tile {
-	if spec.Pass != sigattn.Forward || t.Pipeline != none {
+	if spec.Pass != sigattn.Forward || isHopper(spec) || t.Pipeline != none {
 		return t
 	}
 	best, _ := Best(spec)

@@ -9,8 +9,8 @@ type Plan struct {
 	RegisterLimit int // per thread, from Threads and Blocks
 }
 
-// NewPlan is spec run with tile, whose Pipeline may be left to the tuned table. The error is a *ValueError where either has no legal value, a *BudgetError where the
-// chip has too little of something.
+// NewPlan is spec run with tile, whose Pipeline or Hopper may be left to the tuned table. The error is a *ValueError where either has
+// no legal value, a *BudgetError where the chip has too little of something.
 func NewPlan(spec Spec, tile Tile) (Plan, error) {
 	if err := spec.Validate(); err != nil {
 		return Plan{}, err
@@ -18,7 +18,7 @@ func NewPlan(spec Spec, tile Tile) (Plan, error) {
 	if err := tile.validate(false); err != nil {
 		return Plan{}, err
 	}
-	tile = tile.withPipeline(spec)
+	tile = tile.withPipeline(spec).withHopper(spec)
 	if err := checkShape(spec, tile); err != nil {
 		return Plan{}, err
 	}

@@ -36,11 +36,11 @@ func TestBudgetErrors(t *testing.T) {
 		tile Tile
 		want string
 	}{
-		{spec, Tile{128, 128, 3, 8, 1, none}, "tile 128x128x3w8 of fwd_sm80_d128_bf16_full needs 229376 bytes of shared memory per block; legal: up to 166912"},
-		{small, Tile{128, 64, 3, 4, 1, none}, "needs 131072 bytes of shared memory per block; legal: up to 101376"},
-		{spec, Tile{512, 32, 3, 32, 4, none}, "needs 4096 threads per SM; legal: up to 2048"},
-		{small, Tile{256, 32, 3, 16, 4, none}, "needs 2048 threads per SM; legal: up to 1536"},
-		{spec, Tile{128, 32, 3, 4, 5, none}, "needs 128 registers per thread for accumulators; legal: up to 96"},
+		{spec, ampere(128, 128, 3, 8, 1, none), "tile 128x128x3w8 of fwd_sm80_d128_bf16_full needs 229376 bytes of shared memory per block; legal: up to 166912"},
+		{small, ampere(128, 64, 3, 4, 1, none), "needs 131072 bytes of shared memory per block; legal: up to 101376"},
+		{spec, ampere(512, 32, 3, 32, 4, none), "needs 4096 threads per SM; legal: up to 2048"},
+		{small, ampere(256, 32, 3, 16, 4, none), "needs 2048 threads per SM; legal: up to 1536"},
+		{spec, ampere(128, 32, 3, 4, 5, none), "needs 128 registers per thread for accumulators; legal: up to 96"},
 	} {
 		_, err := NewPlan(test.spec, test.tile)
 		var budget *BudgetError
@@ -52,7 +52,7 @@ func TestBudgetErrors(t *testing.T) {
 
 func TestPlanRefusesValues(t *testing.T) {
 	spec := Spec{sigattn.SM80, sigattn.Forward, 128, sigattn.BF16, sigattn.Full, sigattn.Accurate}
-	tile := Tile{128, 32, 3, 4, 2, none}
+	tile := ampere(128, 32, 3, 4, 2, none)
 	if _, err := NewPlan(spec, tile); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func FuzzNewPlan(f *testing.F) {
 	f.Add(80, 1, 128, 128, 32, 3, 4, 2, 16, 8, true)
 	f.Fuzz(func(t *testing.T, arch, pass, headDim, m, n, stages, warps, blocks, group, resident int, paced bool) {
 		spec := Spec{sigattn.Arch(arch), sigattn.Pass(pass), headDim, sigattn.BF16, sigattn.Full, sigattn.Accurate}
-		plan, err := NewPlan(spec, Tile{m, n, stages, warps, blocks, Pipeline{group, resident, paced}})
+		plan, err := NewPlan(spec, ampere(m, n, stages, warps, blocks, Pipeline{group, resident, paced}))
 		if err != nil {
 			return
 		}

@@ -10,6 +10,9 @@ func registerLimit(p Plan) int {
 // accumulators is how many float32 accumulators each thread holds through the main loop: a lower bound of its
 // registers, there to refuse a hopeless tile before ptxas spills it. Kernel authors keep it true.
 func accumulators(p Plan) int {
+	if isHopper(p.Spec) {
+		return hopperAccumulators(p)
+	}
 	switch p.Pass {
 	case sigattn.Forward, sigattn.BackwardDQ: // O or dQ
 		return p.M * p.HeadDim / p.Threads
@@ -18,4 +21,12 @@ func accumulators(p Plan) int {
 	default:
 		return 0
 	}
+}
+
+// accumulatorLimit is how many registers accumulators may take.
+func accumulatorLimit(p Plan) int {
+	if isHopper(p.Spec) { // registers move from the producer to the consumers
+		return consumerRegisters[p.consumers()] - spareRegisters
+	}
+	return p.RegisterLimit
 }

@@ -20,7 +20,7 @@ func Render(p Plan) ([]byte, error) { return renderFrom(templates.FS, p) }
 func renderFrom(files fs.FS, p Plan) ([]byte, error) {
 	r := renderer{files: files, plan: p, included: map[string]bool{}}
 	r.out.WriteString(sourceHeader(p))
-	if err := r.file(rootTemplate(p.Pass)); err != nil {
+	if err := r.file(rootTemplate(p.Spec)); err != nil {
 		return nil, err
 	}
 	return tidy(r.out.String()), nil

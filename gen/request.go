@@ -135,6 +135,7 @@ func (r Request) specs() []Spec {
 
 // tiled is spec's Plan with tile, whose open fields come from the tuned table.
 func (r Request) tiled(spec Spec, tile Tile) (Plan, error) {
+	tile = tile.withWarpgroups(spec)
 	if best, ok := Best(spec); ok {
 		tile = tile.or(best)
 	}

@@ -78,8 +78,13 @@ func TestCulling(t *testing.T) {
 	}
 
 	plans, culled := one(sigattn.SM90).Plans()
-	if got := reason(culled, sigattn.SM90, sigattn.Forward); len(plans) != 0 || got != "sm_90 kernels are not part of this version; sm_80 PTX serves 9.0" {
-		t.Errorf("sm_90: %d plans, reason %q", len(plans), got)
+	if len(plans) != 1 || plans[0].Pass != sigattn.Forward {
+		t.Errorf("sm_90: %v", plans)
+	}
+	for _, pass := range []sigattn.Pass{sigattn.BackwardFused, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish} {
+		if got := reason(culled, sigattn.SM90, pass); got != "sm_90 kernels of the backward pass are not part of this version; the sm_80 image serves it" {
+			t.Errorf("sm_90 %v: reason %q", pass, got)
+		}
 	}
 
 	// Shared memory of 8.6: its own kernel where sm_80's does not fit, and that one serves 8.9 too.
@@ -132,7 +137,7 @@ func TestFinishFollowsBackward(t *testing.T) {
 func TestTilesFallBack(t *testing.T) {
 	// A tile that only the forward pass of one head dim fits leaves the rest tuned.
 	request := Request{Archs: []sigattn.Arch{sigattn.SM80}, HeadDims: []int{64}, DTypes: []sigattn.DType{sigattn.BF16},
-		Masks: []sigattn.Mask{sigattn.Full}, Tiles: []Tile{{256, 160, 3, 8, 1, none}}}
+		Masks: []sigattn.Mask{sigattn.Full}, Tiles: []Tile{ampere(256, 160, 3, 8, 1, none)}}
 	if err := request.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -168,11 +173,11 @@ func TestValidate(t *testing.T) {
 		}
 	}
 	for what, request := range map[string]Request{
-		"zero":           {},
-		"default":        DefaultRequest(),
-		"next head dim":  {HeadDims: []int{8, 88, 248}},
-		"sm_90 and tile": {Archs: []sigattn.Arch{sigattn.SM90}, Tiles: []Tile{{M: 512, N: 512}}},
-		"only finish":    {Passes: []sigattn.Pass{sigattn.BackwardFinish}, Tiles: []Tile{{M: 512, N: 512}}},
+		"zero":          {},
+		"default":       DefaultRequest(),
+		"next head dim": {HeadDims: []int{8, 88, 248}},
+		"no family":     {Archs: []sigattn.Arch{sigattn.SM90}, Passes: []sigattn.Pass{sigattn.BackwardDQ}, Tiles: []Tile{{M: 512, N: 512}}},
+		"only finish":   {Passes: []sigattn.Pass{sigattn.BackwardFinish}, Tiles: []Tile{{M: 512, N: 512}}},
 	} {
 		if err := request.Validate(); err != nil {
 			t.Errorf("%s: %v", what, err)

@@ -2,9 +2,12 @@ package gen
 
 import "github.com/sigattn/sigattn"
 
-// rootTemplate is the file that a pass's kernel is rendered from.
-func rootTemplate(pass sigattn.Pass) string {
-	switch pass {
+// rootTemplate is the file that spec's kernel is rendered from.
+func rootTemplate(spec Spec) string {
+	if isHopper(spec) {
+		return "sm90/forward.cu"
+	}
+	switch spec.Pass {
 	case sigattn.Forward:
 		return "sm80/forward.cu"
 	case sigattn.BackwardFused, sigattn.BackwardDKV:

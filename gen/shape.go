@@ -10,6 +10,15 @@ import (
 // checkShape is a *ValueError where spec's template cannot be made with tile. It mirrors the templates' static_asserts,
 // so that a tile is refused before NVRTC refuses it. Kernel authors keep them alike.
 func checkShape(spec Spec, tile Tile) error {
+	if isHopper(spec) {
+		return checkHopper(spec, tile)
+	}
+	if tile.Hopper != (Hopper{}) {
+		return &ValueError{"Q tiles of " + spec.Arch.String(), tile.Hopper.String(), "none"}
+	}
+	if tile.Stages > 8 {
+		return illegalShape(spec, "stages", tile.Stages, "up to 8")
+	}
 	if spec.HeadDim%64 == 0 && tile.Warps%2 != 0 { // a step of load_tile takes 4 rows a warp, and whole swizzles of 8
 		return illegalShape(spec, "warps", tile.Warps, "even numbers")
 	}

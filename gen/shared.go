@@ -11,6 +11,9 @@ const floatBytes = 4
 // sharedBytes is the dynamic shared memory of p's block, in bytes. Each pass's formula mirrors its template's layout,
 // which static_asserts it. Kernel authors keep them alike.
 func sharedBytes(p Plan) int {
+	if isHopper(p.Spec) {
+		return hopperSharedBytes(p)
+	}
 	switch p.Pass {
 	case sigattn.Forward:
 		return forwardSharedBytes(p)

@@ -21,7 +21,7 @@ func TestForwardSharedBytes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := Spec{Pass: sigattn.Forward, Arch: c.arch, HeadDim: 256}
-			if got := sharedBytes(Plan{Spec: spec, Tile: Tile{128, 32, 3, 8, 1, Pipeline{16, c.resident, false}}}); got != c.want {
+			if got := sharedBytes(Plan{Spec: spec, Tile: ampere(128, 32, 3, 8, 1, Pipeline{16, c.resident, false})}); got != c.want {
 				t.Errorf("%d bytes, want %d", got, c.want)
 			}
 		})

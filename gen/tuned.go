@@ -6,7 +6,8 @@ import (
 	"github.com/sigattn/sigattn"
 )
 
-// choice gives the tile of every Spec that it matches. A zero or nil field matches anything.
+// choice gives the tile of every Spec that it matches. A zero or nil field matches anything, but nil archs only those of
+// the sm_80 family.
 type choice struct {
 	pass     sigattn.Pass
 	archs    []sigattn.Arch
@@ -20,59 +21,77 @@ type choice struct {
 // tuned holds the best tile of each Spec by measurement: docs/experiments.md has the figures. The first match counts.
 // A BackwardFinish kernel is not in it: its tile follows from the kernel whose results it finishes.
 var tuned = []choice{
-	// pass                      archs      head dims       dtype mask sigmoid M    N   S  W  B           G   Q  paced
-	{sigattn.Forward, nil, dims(32), 0, 0, 0, Tile{128, 64, 3, 4, 3, Pipeline{16, 2, false}}},
-	{sigattn.Forward, nil, dims(64), 0, sigattn.Causal, 0, Tile{128, 64, 3, 4, 2, Pipeline{32, 4, false}}},
-	{sigattn.Forward, nil, dims(64), 0, 0, sigattn.Tanh, Tile{192, 64, 3, 4, 2, Pipeline{16, 4, true}}},
-	{sigattn.Forward, nil, dims(64), 0, 0, 0, Tile{192, 64, 3, 4, 2, Pipeline{16, 4, false}}},
-	{sigattn.Forward, nil, dims(96), 0, 0, 0, Tile{128, 32, 3, 4, 2, Pipeline{16, 6, false}}},
-	{sigattn.Forward, nil, dims(128), 0, 0, 0, Tile{128, 32, 3, 4, 2, Pipeline{16, 5, false}}},
-	{sigattn.Forward, nil, dims(192), 0, 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 12, true}}},
-	{sigattn.Forward, nil, dims(256), 0, 0, sigattn.Tanh, Tile{128, 32, 3, 8, 1, Pipeline{16, 8, false}}},
-	{sigattn.Forward, large, dims(256), sigattn.FP16, 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 13, false}}},
-	{sigattn.Forward, nil, dims(256), 0, 0, 0, Tile{128, 32, 3, 8, 1, Pipeline{16, 16, false}}},
+	// pass           archs   head dims  dtype mask sigmoid M    N    S  Q tiles
+	{sigattn.Forward, hopper, dims(32, 64), 0, 0, 0, warpgroups(192, 128, 6, 2)},
+	{sigattn.Forward, hopper, dims(96), 0, 0, 0, warpgroups(128, 128, 5, 1)},
+	{sigattn.Forward, hopper, dims(128), 0, 0, 0, warpgroups(128, 128, 5, 2)},
+	{sigattn.Forward, hopper, dims(192), 0, 0, 0, warpgroups(128, 96, 4, 1)},
+	{sigattn.Forward, hopper, dims(256), 0, 0, 0, warpgroups(128, 64, 5, 1)},
 
-	{sigattn.BackwardFused, small, dims(96), 0, 0, 0, Tile{64, 64, 2, 4, 1, none}},
-	{sigattn.BackwardFused, small, dims(128), 0, 0, 0, Tile{32, 128, 2, 8, 1, none}},
-	{sigattn.BackwardFused, small, dims(192), 0, 0, 0, Tile{32, 64, 2, 8, 1, none}},
-	{sigattn.BackwardFused, small, dims(256), 0, 0, 0, Tile{16, 64, 2, 8, 1, none}},
-	{sigattn.BackwardFused, nil, dims(32, 64), 0, 0, 0, Tile{64, 128, 2, 4, 2, none}},
-	{sigattn.BackwardFused, nil, dims(96, 128), 0, 0, 0, Tile{64, 128, 2, 8, 1, none}},
-	{sigattn.BackwardFused, nil, dims(192), 0, 0, 0, Tile{64, 64, 2, 8, 1, none}},
-	{sigattn.BackwardFused, nil, dims(256), 0, 0, 0, Tile{32, 64, 2, 8, 1, none}},
+	// pass           archs head dims  dtype mask sigmoid M    N  S  W  B           G   Q  paced
+	{sigattn.Forward, nil, dims(32), 0, 0, 0, ampere(128, 64, 3, 4, 3, Pipeline{16, 2, false})},
+	{sigattn.Forward, nil, dims(64), 0, sigattn.Causal, 0, ampere(128, 64, 3, 4, 2, Pipeline{32, 4, false})},
+	{sigattn.Forward, nil, dims(64), 0, 0, sigattn.Tanh, ampere(192, 64, 3, 4, 2, Pipeline{16, 4, true})},
+	{sigattn.Forward, nil, dims(64), 0, 0, 0, ampere(192, 64, 3, 4, 2, Pipeline{16, 4, false})},
+	{sigattn.Forward, nil, dims(96), 0, 0, 0, ampere(128, 32, 3, 4, 2, Pipeline{16, 6, false})},
+	{sigattn.Forward, nil, dims(128), 0, 0, 0, ampere(128, 32, 3, 4, 2, Pipeline{16, 5, false})},
+	{sigattn.Forward, nil, dims(192), 0, 0, 0, ampere(128, 32, 3, 8, 1, Pipeline{16, 12, true})},
+	{sigattn.Forward, nil, dims(256), 0, 0, sigattn.Tanh, ampere(128, 32, 3, 8, 1, Pipeline{16, 8, false})},
+	{sigattn.Forward, large, dims(256), sigattn.FP16, 0, 0, ampere(128, 32, 3, 8, 1, Pipeline{16, 13, false})},
+	{sigattn.Forward, nil, dims(256), 0, 0, 0, ampere(128, 32, 3, 8, 1, Pipeline{16, 16, false})},
 
-	{sigattn.BackwardDKV, small, dims(96), 0, 0, 0, Tile{64, 64, 2, 4, 1, none}},
-	{sigattn.BackwardDKV, small, dims(128), 0, 0, 0, Tile{32, 128, 2, 8, 1, none}},
-	{sigattn.BackwardDKV, small, dims(192), 0, 0, 0, Tile{32, 64, 2, 8, 1, none}},
-	{sigattn.BackwardDKV, small, dims(256), 0, 0, 0, Tile{16, 64, 2, 8, 1, none}},
-	{sigattn.BackwardDKV, nil, dims(32, 64), 0, 0, 0, Tile{64, 128, 2, 4, 2, none}},
-	{sigattn.BackwardDKV, nil, dims(96, 128), 0, 0, 0, Tile{64, 128, 2, 8, 1, none}},
-	{sigattn.BackwardDKV, nil, dims(192), 0, 0, 0, Tile{64, 64, 2, 8, 1, none}},
-	{sigattn.BackwardDKV, nil, dims(256), 0, 0, 0, Tile{32, 64, 2, 8, 1, none}},
+	{sigattn.BackwardFused, small, dims(96), 0, 0, 0, ampere(64, 64, 2, 4, 1, none)},
+	{sigattn.BackwardFused, small, dims(128), 0, 0, 0, ampere(32, 128, 2, 8, 1, none)},
+	{sigattn.BackwardFused, small, dims(192), 0, 0, 0, ampere(32, 64, 2, 8, 1, none)},
+	{sigattn.BackwardFused, small, dims(256), 0, 0, 0, ampere(16, 64, 2, 8, 1, none)},
+	{sigattn.BackwardFused, nil, dims(32, 64), 0, 0, 0, ampere(64, 128, 2, 4, 2, none)},
+	{sigattn.BackwardFused, nil, dims(96, 128), 0, 0, 0, ampere(64, 128, 2, 8, 1, none)},
+	{sigattn.BackwardFused, nil, dims(192), 0, 0, 0, ampere(64, 64, 2, 8, 1, none)},
+	{sigattn.BackwardFused, nil, dims(256), 0, 0, 0, ampere(32, 64, 2, 8, 1, none)},
 
-	{sigattn.BackwardDQ, small, dims(128), 0, 0, 0, Tile{128, 32, 2, 8, 1, none}},
-	{sigattn.BackwardDQ, small, dims(256), 0, 0, 0, Tile{64, 16, 2, 4, 1, none}},
-	{sigattn.BackwardDQ, nil, dims(32, 64), 0, 0, 0, Tile{128, 64, 2, 4, 2, none}},
-	{sigattn.BackwardDQ, nil, dims(96), 0, 0, 0, Tile{128, 64, 2, 8, 1, none}},
-	{sigattn.BackwardDQ, nil, dims(128), 0, 0, 0, Tile{128, 64, 2, 4, 1, none}},
-	{sigattn.BackwardDQ, nil, dims(192, 256), 0, 0, 0, Tile{64, 32, 2, 4, 1, none}},
+	{sigattn.BackwardDKV, small, dims(96), 0, 0, 0, ampere(64, 64, 2, 4, 1, none)},
+	{sigattn.BackwardDKV, small, dims(128), 0, 0, 0, ampere(32, 128, 2, 8, 1, none)},
+	{sigattn.BackwardDKV, small, dims(192), 0, 0, 0, ampere(32, 64, 2, 8, 1, none)},
+	{sigattn.BackwardDKV, small, dims(256), 0, 0, 0, ampere(16, 64, 2, 8, 1, none)},
+	{sigattn.BackwardDKV, nil, dims(32, 64), 0, 0, 0, ampere(64, 128, 2, 4, 2, none)},
+	{sigattn.BackwardDKV, nil, dims(96, 128), 0, 0, 0, ampere(64, 128, 2, 8, 1, none)},
+	{sigattn.BackwardDKV, nil, dims(192), 0, 0, 0, ampere(64, 64, 2, 8, 1, none)},
+	{sigattn.BackwardDKV, nil, dims(256), 0, 0, 0, ampere(32, 64, 2, 8, 1, none)},
+
+	{sigattn.BackwardDQ, small, dims(128), 0, 0, 0, ampere(128, 32, 2, 8, 1, none)},
+	{sigattn.BackwardDQ, small, dims(256), 0, 0, 0, ampere(64, 16, 2, 4, 1, none)},
+	{sigattn.BackwardDQ, nil, dims(32, 64), 0, 0, 0, ampere(128, 64, 2, 4, 2, none)},
+	{sigattn.BackwardDQ, nil, dims(96), 0, 0, 0, ampere(128, 64, 2, 8, 1, none)},
+	{sigattn.BackwardDQ, nil, dims(128), 0, 0, 0, ampere(128, 64, 2, 4, 1, none)},
+	{sigattn.BackwardDQ, nil, dims(192, 256), 0, 0, 0, ampere(64, 32, 2, 4, 1, none)},
 }
 
 // none is the pipeline of kernels that have none.
 var none Pipeline
 
-// small are the architectures with 99 KB of shared memory per block, large those with more, whose images later devices
-// run too.
+// ampere is a tile of the sm_80 family.
+func ampere(m, n, stages, warps, blocks int, p Pipeline) Tile {
+	return Tile{M: m, N: n, Stages: stages, Warps: warps, Blocks: blocks, Pipeline: p}
+}
+
+// warpgroups is a tile of the sm_90 family.
+func warpgroups(m, n, stages, qTiles int) Tile {
+	return Tile{M: m, N: n, Stages: stages, Warps: hopperWarps(m), Blocks: 1, Hopper: Hopper{qTiles}}
+}
+
+// Of the sm_80 family, small are the architectures with 99 KB of shared memory per block, large those with more, whose
+// images later devices run too.
 var (
-	small = []sigattn.Arch{sigattn.SM86, sigattn.SM89}
-	large = []sigattn.Arch{sigattn.SM80}
+	small  = []sigattn.Arch{sigattn.SM86, sigattn.SM89}
+	large  = []sigattn.Arch{sigattn.SM80}
+	hopper = []sigattn.Arch{sigattn.SM90}
 )
 
 func dims(d ...int) []int { return d }
 
 func (c choice) matches(s Spec) bool {
 	return (c.pass == 0 || c.pass == s.Pass) &&
-		(c.archs == nil || slices.Contains(c.archs, s.Arch)) &&
+		(c.archs == nil && !isHopper(s) || slices.Contains(c.archs, s.Arch)) &&
 		(c.headDims == nil || slices.Contains(c.headDims, s.HeadDim)) &&
 		(c.dtype == 0 || c.dtype == s.DType) &&
 		(c.mask == 0 || c.mask == s.Mask) &&

@@ -18,11 +18,21 @@ type Problem struct {
 	Zero                                     int32   // always 0, which the compiler cannot know: kernels order instructions by it
 }
 
-// ForwardParams is the forward kernels' only argument.
+// ForwardParams is the forward kernels' only argument, but for those of sm_90.
 type ForwardParams struct {
 	Q, K, V, O                             uintptr
 	QStrides, KStrides, VStrides, OStrides Strides
 	Problem                                Problem
+}
+
+// TensorMap is a CUtensorMap: what asynchronous tensor copies read a tensor through. C aligns it to 64 bytes.
+type TensorMap struct{ Words [16]uint64 }
+
+// ForwardTensorParams is the only argument of sm_90's forward kernels.
+type ForwardTensorParams struct {
+	QMap, KMap, VMap, OMap TensorMap // [head dim, sequence, head, batch]
+	Plain                  ForwardParams
+	_                      [3]uint64 // to a multiple of TensorMap's alignment
 }
 
 // BackwardParams is the only argument of every kernel of the backward pass.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -23,12 +24,14 @@ func (f field) String() string { return fmt.Sprintf("%s %s at %d", f.kind, f.nam
 type block struct {
 	fields []field
 	size   uintptr
+	align  uintptr // C's
 }
 
 var (
 	comment     = regexp.MustCompile(`//[^\n]*`)
-	structure   = regexp.MustCompile(`(?s)struct (\w+) \{(.*?)\};`)
-	declaration = regexp.MustCompile(`^(.*?)\s*(\**\s*\w+(?:\s*,\s*\**\s*\w+)*)$`)
+	structure   = regexp.MustCompile(`(?s)struct (?:alignas\((\d+)\) )?(\w+) \{(.*?)\};`)
+	declaration = regexp.MustCompile(`^(.*?)\s*(\**\s*\w+(?:\[\d+\])?(?:\s*,\s*\**\s*\w+)*)$`)
+	array       = regexp.MustCompile(`^(\w+)\[(\d+)\]$`)
 )
 
 // cTypes are the members that are no pointers and no blocks: their Go kind and size. They align to their size.
@@ -36,23 +39,29 @@ var cTypes = map[string]struct {
 	kind string
 	size uintptr
 }{
-	"int": {"int32", 4}, "float": {"float32", 4}, "long long": {"int64", 8},
+	"int": {"int32", 4}, "float": {"float32", 4}, "long long": {"int64", 8}, "unsigned long long": {"uint64", 8},
 }
 
 // parseHeader reads the structs of params.cuh. A pointer's kind is uintptr.
 func parseHeader(text string) (map[string]block, error) {
 	blocks := make(map[string]block)
 	for _, s := range structure.FindAllStringSubmatch(comment.ReplaceAllString(text, ""), -1) {
-		var b block
-		align := uintptr(1)
-		for _, statement := range strings.Split(s[2], ";") {
+		b := block{align: 1}
+		if s[1] != "" {
+			align, err := strconv.Atoi(s[1])
+			if err != nil {
+				return nil, err
+			}
+			b.align = uintptr(align)
+		}
+		for _, statement := range strings.Split(s[3], ";") {
 			statement = strings.Join(strings.Fields(statement), " ")
 			if statement == "" {
 				continue
 			}
 			m := declaration.FindStringSubmatch(statement)
 			if m == nil {
-				return nil, fmt.Errorf("struct %s: cannot read %q", s[1], statement)
+				return nil, fmt.Errorf("struct %s: cannot read %q", s[2], statement)
 			}
 			kind := strings.TrimSpace(strings.TrimPrefix(m[1], "const "))
 			for _, name := range strings.Split(m[2], ",") {
@@ -67,18 +76,25 @@ func parseHeader(text string) (map[string]block, error) {
 				default:
 					inner, ok := blocks[kind]
 					if !ok {
-						return nil, fmt.Errorf("struct %s: unknown type %q", s[1], kind)
+						return nil, fmt.Errorf("struct %s: unknown type %q", s[2], kind)
 					}
-					f.kind, size, alignment = kind, inner.size, 8
+					f.kind, size, alignment = kind, inner.size, inner.align
+				}
+				if m := array.FindStringSubmatch(name); m != nil {
+					n, err := strconv.Atoi(m[2])
+					if err != nil {
+						return nil, err
+					}
+					f.name, f.kind, size = m[1], fmt.Sprintf("[%d]%s", n, f.kind), uintptr(n)*size
 				}
 				f.offset = (b.size + alignment - 1) / alignment * alignment
 				b.size = f.offset + size
-				align = max(align, alignment)
+				b.align = max(b.align, alignment)
 				b.fields = append(b.fields, f)
 			}
 		}
-		b.size = (b.size + align - 1) / align * align
-		blocks[s[1]] = b
+		b.size = (b.size + b.align - 1) / b.align * b.align
+		blocks[s[2]] = b
 	}
 	return blocks, nil
 }
@@ -88,9 +104,15 @@ func describe(t reflect.Type) block {
 	b := block{size: t.Size()}
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if f.Name == "_" { // padding, which C adds by itself
+			continue
+		}
 		kind := f.Type.Kind().String()
-		if f.Type.Kind() == reflect.Struct {
+		switch f.Type.Kind() {
+		case reflect.Struct:
 			kind = f.Type.Name()
+		case reflect.Array:
+			kind = f.Type.String()
 		}
 		b.fields = append(b.fields, field{cName(f.Name), kind, f.Offset})
 	}
@@ -141,10 +163,12 @@ func difference(goBlock, cBlock block) string {
 }
 
 var twins = map[string]reflect.Type{
-	"Strides":        reflect.TypeFor[Strides](),
-	"Problem":        reflect.TypeFor[Problem](),
-	"ForwardParams":  reflect.TypeFor[ForwardParams](),
-	"BackwardParams": reflect.TypeFor[BackwardParams](),
+	"Strides":             reflect.TypeFor[Strides](),
+	"Problem":             reflect.TypeFor[Problem](),
+	"ForwardParams":       reflect.TypeFor[ForwardParams](),
+	"TensorMap":           reflect.TypeFor[TensorMap](),
+	"ForwardTensorParams": reflect.TypeFor[ForwardTensorParams](),
+	"BackwardParams":      reflect.TypeFor[BackwardParams](),
 }
 
 func readHeader(t *testing.T) string {
@@ -184,6 +208,9 @@ func TestFaultsAreFound(t *testing.T) {
 		{"narrower strides", "Strides", "long long batch", "int batch"},
 		{"a missing field", "Problem", "int zero;", ""},
 		{"one field more", "BackwardParams", "int convert_tiles;", "int convert_tiles, more;"},
+		{"swapped maps", "ForwardTensorParams", "k_map, v_map", "v_map, k_map"},
+		{"a shorter map", "TensorMap", "words[16]", "words[15]"},
+		{"another alignment", "ForwardTensorParams", "alignas(64)", "alignas(16)"},
 		{"a renamed field", "BackwardParams", "dbias_tiles;", "bias_tiles;"},
 	}
 	header := readHeader(t)

@@ -17,6 +17,7 @@ const (
 	CodeOutOfMemory        = 2
 	CodeNoDevice           = 100
 	CodeInvalidContext     = 201
+	CodeNoBinaryForGPU     = 209
 	CodeContextIsDestroyed = 709
 	CodeNotSupported       = 801
 )

@@ -21,6 +21,16 @@ struct ForwardParams {
     Problem problem;
 };
 
+// A CUtensorMap: what asynchronous tensor copies read a tensor through.
+struct alignas(64) TensorMap {
+    unsigned long long words[16];
+};
+
+struct ForwardTensorParams {  // of sm_90
+    TensorMap q_map, k_map, v_map, o_map;  // [head dim, sequence, head, batch]
+    ForwardParams plain;
+};
+
 struct BackwardParams {
     const void *q, *k, *v, *d_o;
     void *dq, *dk, *dv;

@@ -30,7 +30,7 @@ type Record struct {
 	name                                [112]byte
 	Blocks, Threads, SharedBytes, Value uint32
 	Stream, Address, Count, Context     uint64
-	Params                              [512]byte // a launch's parameter block
+	Params                              [1024]byte // a launch's parameter block
 }
 
 // Op is launch or memset.
@@ -43,6 +43,7 @@ func (r *Record) Name() string { return text(r.name[:]) }
 type Settings struct {
 	Capability  int32 // times ten
 	SharedBytes int32 // per block that a kernel may ask for
+	Processors  int32 // SMs; 0 means 1
 	Recording   bool
 	FailOp      string // the function that fails with FailCode
 	FailCode    int32
@@ -105,9 +106,9 @@ func rerun(t *testing.T) {
 // Set changes how the stand-in behaves.
 func (d *Driver) Set(s Settings) {
 	c := struct {
-		capability, sharedBytes, recording, failCode int32
-		failOp                                       [64]byte
-	}{capability: s.Capability, sharedBytes: s.SharedBytes, failCode: s.FailCode}
+		capability, sharedBytes, processors, recording, failCode int32
+		failOp                                                   [64]byte
+	}{capability: s.Capability, sharedBytes: s.SharedBytes, processors: max(s.Processors, 1), failCode: s.FailCode}
 	if s.Recording {
 		c.recording = 1
 	}

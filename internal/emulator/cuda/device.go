@@ -6,7 +6,7 @@ var attributes = map[uintptr]int32{
 	8:  48 << 10,
 	10: 32,              // threads per warp
 	13: 1_000_000,       // clock in kHz
-	16: 1,               // multiprocessors
+	16: 4,               // multiprocessors: few, so that blocks that stay on theirs take several tiles
 	36: 1_000_000,       // memory clock in kHz
 	37: 64,              // bits of the memory's bus
 	38: 1 << 20,         // bytes of L2

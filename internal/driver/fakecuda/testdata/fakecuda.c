@@ -13,15 +13,15 @@ struct record {
     char name[112];  // the kernel
     uint32_t blocks, threads, shared_bytes, value;
     uint64_t stream, address, count, context;
-    unsigned char params[512];
+    unsigned char params[1024];
 };
 struct settings {
-    int capability, shared_bytes, record;
+    int capability, shared_bytes, processors, record;
     int fail_code;      // the result of ...
     char fail_op[64];   // ... this function
 };
 
-static struct settings now = {80, 166912, 1, 0, ""};
+static struct settings now = {80, 166912, 1, 1, 0, ""};
 static struct record records[4096];
 static int recorded;
 static int modules;
@@ -76,7 +76,7 @@ CUresult cuDeviceGet(int* d, int i) { FAIL_IF_ASKED; *d = 0; return i == 0 ? SUC
 CUresult cuDeviceGetName(char* s, int n, int d) { FAIL_IF_ASKED; strncpy(s, "Fake GPU", n); return SUCCESS; }
 CUresult cuDeviceGetAttribute(int* v, int a, int d) {
     FAIL_IF_ASKED;
-    *v = a == 75 ? now.capability / 10 : a == 76 ? now.capability % 10 : a == 97 ? now.shared_bytes : 1;
+    *v = a == 75 ? now.capability / 10 : a == 76 ? now.capability % 10 : a == 97 ? now.shared_bytes : a == 16 ? now.processors : 1;
     return SUCCESS;
 }
 CUresult cuDeviceTotalMem_v2(size_t* n, int d) { FAIL_IF_ASKED; *n = (size_t)1 << 36; return SUCCESS; }
@@ -107,7 +107,7 @@ CUresult cuModuleLoadDataEx(struct function** m, const char* image, unsigned n, 
     strncpy(f->name, image + (ptx ? 4 : 6), sizeof f->name - 1);
     f->name[strcspn(f->name, " \n")] = 0;
     f->max_shared = 49152;
-    f->param_bytes = strstr(f->name, "_fwd_") ? 168 : 296;
+    f->param_bytes = strstr(f->name, "_fwd_sm90_") ? 704 : strstr(f->name, "_fwd_") ? 168 : 296;
     *m = f;
     return SUCCESS;
 }
