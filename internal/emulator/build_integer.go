@@ -29,10 +29,10 @@ func init() {
 	}), "mad.lo.s32", "mad.lo.u32")
 	define(eachWW(func(a, b uint32) uint32 { return uint32(int64(int32(a)) * int64(int32(b)) >> 32) }), "mul.hi.s32")
 	define(eachWW(func(a, b uint32) uint32 { return uint32(uint64(a) * uint64(b) >> 32) }), "mul.hi.u32")
-	define(eachWW(divideSigned), "div.s32")
-	define(eachWW(divideUnsigned), "div.u32")
-	define(eachWW(func(a, b uint32) uint32 { return a - divideSigned(a, b)*b }), "rem.s32")
-	define(eachWW(func(a, b uint32) uint32 { return a - divideUnsigned(a, b)*b }), "rem.u32")
+	define(eachWW(func(a, b uint32) uint32 { return uint32(divide(int32(a), int32(b))) }), "div.s32")
+	define(eachWW(divide[uint32]), "div.u32")
+	define(eachWW(func(a, b uint32) uint32 { return a - uint32(divide(int32(a), int32(b)))*b }), "rem.s32")
+	define(eachWW(func(a, b uint32) uint32 { return a - divide(a, b)*b }), "rem.u32")
 	define(eachWW(func(a, b uint32) uint32 { return uint32(min(int32(a), int32(b))) }), "min.s32")
 	define(eachWW(func(a, b uint32) uint32 { return min(a, b) }), "min.u32", "min.u16")
 	define(eachWW(func(a, b uint32) uint32 { return uint32(max(int32(a), int32(b))) }), "max.s32")
@@ -86,6 +86,10 @@ func init() {
 			d[i] = uint64(a[i]) * uint64(b[i])
 		}
 	}), "mul.wide.u32")
+	define(eachDD(func(a, b uint64) uint64 { return uint64(divide(int64(a), int64(b))) }), "div.s64")
+	define(eachDD(divide[uint64]), "div.u64")
+	define(eachDD(func(a, b uint64) uint64 { return a - uint64(divide(int64(a), int64(b)))*b }), "rem.s64")
+	define(eachDD(func(a, b uint64) uint64 { return a - divide(a, b)*b }), "rem.u64")
 	define(eachDD(func(a, b uint64) uint64 { return uint64(min(int64(a), int64(b))) }), "min.s64")
 	define(eachDD(func(a, b uint64) uint64 { return min(a, b) }), "min.u64")
 	define(eachDD(func(a, b uint64) uint64 { return uint64(max(int64(a), int64(b))) }), "max.s64")
@@ -93,17 +97,10 @@ func init() {
 	define(eachD(func(a uint64) uint64 { return -a }), "neg.s64")
 }
 
-// divideSigned gives all ones for a division by zero, which the ISA leaves open.
-func divideSigned(a, b uint32) uint32 {
+// divide gives all ones for a division by zero, which the ISA leaves open.
+func divide[T int32 | uint32 | int64 | uint64](a, b T) T {
 	if b == 0 {
-		return ^uint32(0)
-	}
-	return uint32(int32(a) / int32(b))
-}
-
-func divideUnsigned(a, b uint32) uint32 {
-	if b == 0 {
-		return ^uint32(0)
+		return ^T(0)
 	}
 	return a / b
 }

@@ -49,7 +49,7 @@ const (
 const instructionTable = `
 {add,sub,mul.lo,div,rem,min,max}.{s32,u32}              w = w w
 {add,sub,mul.lo,min,max}.{s16,u16}                      h = h h
-{add,sub,mul.lo,min,max}.{s64,u64}                      d = d d
+{add,sub,mul.lo,div,rem,min,max}.{s64,u64}              d = d d
 mul.hi.{s32,u32}                                        w = w w
 mul.wide.{s32,u32}                                      d = w w
 mul.wide.{s16,u16}                                      w = h h
