@@ -29,6 +29,7 @@ type Device interface {
 // Kernel is a loaded package, as *sigattn.Kernel.
 type Kernel interface {
 	Forward(sigattn.Stream, sigattn.ForwardArgs) error
+	ForwardImage(sigattn.ForwardArgs) (sigattn.ImageInfo, error)
 	Backward(sigattn.Stream, sigattn.BackwardArgs) error
 	WorkspaceSize(sigattn.BackwardArgs) (int64, error)
 	Info() sigattn.Info

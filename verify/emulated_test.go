@@ -80,7 +80,7 @@ func TestEmulatorGraph(t *testing.T) {
 // TestEmulatorByName runs by the name that Options take.
 func TestEmulatorByName(t *testing.T) {
 	report, err := Run(t.Context(), Options{On: "emulator", Packages: []*sigattn.Package{find(t, 32, sigattn.FP16, sigattn.Full)}, Cases: "^one:"})
-	if err != nil || !report.Passed || report.Level != Short || len(report.Results) != 3 {
+	if err != nil || !report.Passed || report.Level != Short || len(report.Results) == 0 || len(report.Results) != len(report.Kernels) {
 		t.Errorf("level %s, %d results, error %v", report.Level, len(report.Results), err)
 	}
 	if _, err := Run(t.Context(), Options{On: "tpu"}); !errors.Is(err, ErrOption) {

@@ -156,6 +156,11 @@ func (k *fakeKernel) Info() sigattn.Info {
 	return info
 }
 
+// ForwardImage is the first: a fake has no rule about tensors.
+func (k *fakeKernel) ForwardImage(sigattn.ForwardArgs) (sigattn.ImageInfo, error) {
+	return k.Info().Images[0], nil
+}
+
 // fakeWorkspace is what every backward launch asks for.
 const fakeWorkspace = 1024
 

@@ -16,6 +16,7 @@ type Result struct {
 	Package  string   `json:"package"`
 	Mode     Mode     `json:"mode"`
 	Case     Case     `json:"case"`
+	Images   []Image  `json:"images,omitempty"` // that ran
 	Outputs  []Output `json:"outputs,omitempty"`
 	Failures []string `json:"failures,omitempty"` // beside those of outputs: guard bands, unwritten rows, unequal bits, errors
 	Skipped  string   `json:"skipped,omitempty"`  // why it did not run
@@ -35,15 +36,16 @@ func (r Result) Reasons() []string {
 	return reasons
 }
 
-// Summary is one mode of a package over all cases.
+// Summary is one mode of a package over all cases. Where tensors decide which image runs, the mode has a second Summary, of
+// the images that take any tensor alone.
 type Summary struct {
-	Package string   `json:"package"`
-	Mode    Mode     `json:"mode"`
-	Kernels []string `json:"kernels"` // that ran
-	Cases   int      `json:"cases"`
-	Failed  int      `json:"failed"`
-	Skipped int      `json:"skipped"`
-	Worst   []Worst  `json:"worst"` // per output
+	Package string  `json:"package"`
+	Mode    Mode    `json:"mode"`
+	Images  []Image `json:"images"` // that ran
+	Cases   int     `json:"cases"`
+	Failed  int     `json:"failed"`
+	Skipped int     `json:"skipped"`
+	Worst   []Worst `json:"worst"` // per output
 }
 
 // Worst is the result of one output that came nearest to its limit.
@@ -68,6 +70,11 @@ func (s *Summary) add(r Result) {
 	}
 	if r.Skipped != "" {
 		s.Skipped++
+	}
+	for _, image := range r.Images {
+		if !slices.Contains(s.Images, image) {
+			s.Images = append(s.Images, image)
+		}
 	}
 	for _, o := range r.Outputs {
 		i := slices.IndexFunc(s.Worst, func(w Worst) bool { return w.Name == o.Name })

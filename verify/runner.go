@@ -148,9 +148,7 @@ func (r *run) run(ctx context.Context, on Device) error {
 	packages, err := r.load()
 	defer func() {
 		for _, p := range packages {
-			if p != nil {
-				_ = p.kernel.Close() // everything has been reported
-			}
+			_ = p.kernel.Close() // everything has been reported
 		}
 	}()
 	if err != nil {
@@ -177,20 +175,16 @@ func (r *run) run(ctx context.Context, on Device) error {
 
 // load loads every package, several at a time: the driver may have to compile them.
 func (r *run) load() ([]*loaded, error) {
-	packages := make([]*loaded, len(r.Packages))
+	packages := make([][]*loaded, len(r.Packages))
 	errs := make([]error, len(r.Packages))
 	var done sync.WaitGroup
 	var mu sync.Mutex
 	n := 0
 	for i, p := range r.Packages {
 		done.Go(func() {
-			kernel, err := r.on.Load(p)
-			if err != nil {
-				errs[i] = err
+			if packages[i], errs[i] = r.subjects(p); errs[i] != nil {
 				return
 			}
-			info := kernel.Info()
-			packages[i] = &loaded{p, kernel, modesOf(info), r.cases(p, info)}
 			mu.Lock()
 			defer mu.Unlock()
 			n++
@@ -198,7 +192,35 @@ func (r *run) load() ([]*loaded, error) {
 		})
 	}
 	done.Wait()
-	return packages, errors.Join(errs...)
+	return slices.Concat(packages...), errors.Join(errs...)
+}
+
+// subjects loads a package as users have it and, where tensors decide which image runs, once more without the images that
+// take tensor maps, so that every case also meets those that take any tensor.
+func (r *run) subjects(p *sigattn.Package) ([]*loaded, error) {
+	whole, err := r.subject(p)
+	if err != nil {
+		return nil, err
+	}
+	info := whole.kernel.Info()
+	if !slices.ContainsFunc(whole.modes, func(m Mode) bool { return choiceIn(info, m) }) {
+		return []*loaded{whole}, nil
+	}
+	rest, err := r.subject(withoutMapped(p, info))
+	if err != nil {
+		return []*loaded{whole}, err
+	}
+	rest.modes = slices.DeleteFunc(rest.modes, func(m Mode) bool { return !choiceIn(info, m) })
+	return []*loaded{whole, rest}, nil
+}
+
+func (r *run) subject(p *sigattn.Package) (*loaded, error) {
+	kernel, err := r.on.Load(p)
+	if err != nil {
+		return nil, err
+	}
+	info := kernel.Info()
+	return &loaded{p, kernel, modesOf(info), r.cases(p, info)}, nil
 }
 
 // cases lists a package's cases that were asked for.
@@ -235,7 +257,7 @@ func (r *run) collect(packages []*loaded, jobs []*job, total int) {
 	find := make(map[*loaded][]*Summary)
 	for _, p := range packages {
 		for _, m := range p.modes {
-			s := &Summary{Package: p.Name, Mode: m, Kernels: kernelNames(p.kernel.Info(), m)}
+			s := &Summary{Package: p.Name, Mode: m}
 			summaries = append(summaries, s)
 			find[p] = append(find[p], s)
 		}
@@ -251,17 +273,6 @@ func (r *run) collect(packages []*loaded, jobs []*job, total int) {
 	for _, s := range summaries {
 		r.report.Kernels = append(r.report.Kernels, *s)
 	}
-}
-
-// kernelNames lists the kernels that a mode runs.
-func kernelNames(info sigattn.Info, m Mode) []string {
-	var names []string
-	for _, i := range info.Images {
-		if slices.Contains(m.passes(), i.Pass) {
-			names = append(names, i.Name)
-		}
-	}
-	return names
 }
 
 // verify runs one case in every mode.
@@ -322,7 +333,7 @@ func (r *run) execute(j *job, p *problem, out []Result, found []*results) {
 	for i, m := range j.modes {
 		err := prepared
 		if err == nil {
-			found[i], err = e.run(m)
+			err = r.launch(e, m, &out[i], &found[i])
 		}
 		if err != nil {
 			r.fail(j, &out[i], err)
@@ -331,6 +342,20 @@ func (r *run) execute(j *job, p *problem, out []Result, found []*results) {
 	if err := e.release(); err != nil {
 		r.fail(j, &out[0], err)
 	}
+}
+
+// launch runs one mode and notes by which images.
+func (r *run) launch(e *execution, m Mode, out *Result, found **results) error {
+	images, failure, err := e.images(m)
+	if err != nil {
+		return err
+	}
+	out.Images = images
+	if failure != "" {
+		out.Failures = append(out.Failures, failure)
+	}
+	*found, err = e.run(m)
+	return err
 }
 
 // do calls f on the device's goroutine.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -144,6 +145,32 @@ func TestForwardOnlyPackages(t *testing.T) {
 	report, err := runFake(t, &fakeDevice{}, Options{Packages: []*sigattn.Package{p}, Level: Short})
 	if err != nil || !report.Passed || len(report.Kernels) != 1 || report.Kernels[0].Mode != Forward {
 		t.Errorf("passed %v, summaries %v, error %v", report.Passed, report.Kernels, err)
+	}
+}
+
+// A package with two forward images is run twice, and an image that a case's tensors do not fit is found.
+func TestTwoForwardImages(t *testing.T) {
+	p := fakePackage(sigattn.BF16, sigattn.Full)
+	mapped := sigattn.KernelInfo{Name: "k_mapped", Pass: sigattn.Forward, Arch: sigattn.SM90, TileM: 64, TileN: 32}
+	p.Kernels = slices.Insert(p.Kernels, 0, mapped)
+	report, err := runFake(t, &fakeDevice{}, Options{Packages: []*sigattn.Package{p}, Level: Short})
+	if err != nil || len(report.Kernels) != 4 {
+		t.Fatalf("%d summaries, error %v", len(report.Kernels), err)
+	}
+	for i, want := range []Summary{
+		{Mode: Forward, Images: []Image{{"k_mapped", sigattn.SM90, false}}, Failed: 3}, // no query, no key, reversed
+		{Mode: Backward, Images: []Image{{"k_bwd", sigattn.SM80, false}, {"k_bwdfin", sigattn.SM80, false}}},
+		{Mode: Deterministic, Images: []Image{{"k_bwddkv", sigattn.SM80, false}, {"k_bwddq", sigattn.SM80, false}, {"k_bwdfin", sigattn.SM80, false}}},
+		{Mode: Forward, Images: []Image{{"k_fwd", sigattn.SM80, false}}},
+	} {
+		if got := report.Kernels[i]; got.Mode != want.Mode || got.Failed != want.Failed || !slices.Equal(got.Images, want.Images) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+	for _, r := range report.Results {
+		if want := "k_mapped ran, want k_fwd"; !r.Pass() && !slices.Equal(r.Reasons(), []string{want}) {
+			t.Errorf("%q: %v, want %s", r.Case.Name, r.Reasons(), want)
+		}
 	}
 }
 

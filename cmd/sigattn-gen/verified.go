@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
@@ -43,16 +44,16 @@ var outputNames = []string{"O", "dQ", "dK", "dV", "dbias"}
 // printVerified writes a row for each mode of a package, with the worst error of each output as a share of its limit;
 // then a line for each failure.
 func printVerified(w io.Writer, report verify.Report) error {
-	heading := table.Row{"package", "mode", "cases", "failed", "skipped"}
-	numeric := []int{3, 4, 5}
+	heading := table.Row{"package", "mode", "images", "cases", "failed", "skipped"}
+	numeric := []int{4, 5, 6}
 	for i, name := range outputNames {
 		heading = append(heading, name)
-		numeric = append(numeric, 6+i)
+		numeric = append(numeric, 7+i)
 	}
 	t := newTable(heading, numeric...)
 	failed, skipped := 0, 0
 	for _, k := range report.Kernels {
-		row := table.Row{k.Package, k.Mode, k.Cases, k.Failed, k.Skipped}
+		row := table.Row{k.Package, k.Mode, imagesText(k.Images), k.Cases, k.Failed, k.Skipped}
 		for _, name := range outputNames {
 			row = append(row, worstShare(k, name))
 		}
@@ -64,7 +65,7 @@ func printVerified(w io.Writer, report verify.Report) error {
 	}
 	for _, r := range report.Results {
 		for _, reason := range r.Reasons() {
-			if _, err := fmt.Fprintf(w, "%s %s %q: %s\n", r.Package, r.Mode, r.Case.Name, reason); err != nil {
+			if _, err := fmt.Fprintf(w, "%s %s by %s %q: %s\n", r.Package, r.Mode, imagesText(r.Images), r.Case.Name, reason); err != nil {
 				return err
 			}
 		}
@@ -72,6 +73,20 @@ func printVerified(w io.Writer, report verify.Report) error {
 	_, err := fmt.Fprintf(w, "%s, level %s: %d results, %d failed, %d skipped\n",
 		report.Machine.Name, report.Level, len(report.Results), failed, skipped)
 	return err
+}
+
+// imagesText is such as "sm_90, sm_80 PTX".
+func imagesText(images []verify.Image) string {
+	var words []string
+	for _, i := range images {
+		if word := i.String(); !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	if words == nil {
+		return "–"
+	}
+	return strings.Join(words, ", ")
 }
 
 // worstShare is an output's worst error as a share of its limit, such as "0.82"; where the limit is 0, so is the error.
