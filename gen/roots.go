@@ -24,6 +24,8 @@ func chosenTemplate(p Plan, path string) string {
 	switch path {
 	case "common/dtype.cuh":
 		return "common/dtype_" + p.DType.String() + ".cuh"
+	case "common/mma.cuh":
+		return "common/mma_" + p.DType.String() + ".cuh"
 	case "common/sigmoid.cuh":
 		return "common/sigmoid_" + p.Sigmoid.String() + ".cuh"
 	case "common/sigmoid_gradient.cuh":

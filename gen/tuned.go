@@ -22,7 +22,7 @@ type choice struct {
 // A BackwardFinish kernel is not in it: its tile follows from the kernel whose results it finishes.
 var tuned = []choice{
 	// pass           archs   head dims  dtype mask sigmoid M    N    S  Q tiles
-	{sigattn.Forward, hopper, dims(32, 64), 0, 0, 0, warpgroups(192, 128, 6, 2)},
+	{sigattn.Forward, hopper, dims(32, 64), 0, 0, 0, warpgroups(192, 64, 8, 2)},
 	{sigattn.Forward, hopper, dims(96), 0, 0, 0, warpgroups(128, 128, 5, 1)},
 	{sigattn.Forward, hopper, dims(128), 0, 0, 0, warpgroups(128, 128, 5, 2)},
 	{sigattn.Forward, hopper, dims(192), 0, 0, 0, warpgroups(128, 96, 4, 1)},

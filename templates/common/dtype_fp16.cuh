@@ -1,6 +1,6 @@
 #pragma once
 // The storage type: IEEE half precision.
-#include "../ptx/mma_sync.cuh"
+#include "../ptx/register.cuh"
 
 // P and dS enter their products times a power of two, taken out again in the epilogue. At b = -ln n and n = 64k, sigma is about 2^-16, where half
 // precision is subnormal; times 2^14 it has all its bits. dS has no such bound as P <= 1: times 2^4 it may reach 4095, and has all its bits
@@ -12,13 +12,6 @@ constexpr int DS_SCALE_LOG2 = 4;
 constexpr unsigned SHORT_FORM_LIMIT = 0x6000u;
 // The bits that are all set in an infinity or a NaN.
 constexpr unsigned EXPONENT_BITS = 0x7c00u;
-
-// d += a * b, 16 x 8 x 16.
-__device__ __forceinline__ void mma(float (&d)[4], const Register (&a)[4], Register b0, Register b1) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
 
 // Rounds two floats to nearest even; `low` takes the lower half.
 __device__ __forceinline__ Register pack(float low, float high) {

@@ -2,7 +2,7 @@
 // Non-finite elements of a tile that must stay as it is, because scores are made from it too: found by a scan, dropped from the fragments of
 // the sums over its rows, and added to the results of the rows that see them after these are stored.
 #include "../ptx/shared_memory.cuh"
-#include "nonfinite.cuh"
+#include "nonfinite_tile.cuh"
 #include "tile.cuh"
 
 // Zeroes the non-finite elements of a fragment.

@@ -1,11 +1,9 @@
 #pragma once
 // Tiles of rows x HEAD_DIM elements in shared memory: how they are swizzled, filled and read as fragments.
 #include "../ptx/cp_async.cuh"
-#include "../ptx/mma_sync.cuh"
-#include "dtype.cuh"
+#include "mma.cuh"
 #include "plan.cuh"
-
-using Element = unsigned short;  // bf16 or fp16, as raw bits
+#include "rows.cuh"
 
 constexpr int ROW_BYTES = HEAD_DIM * 2;
 constexpr int ROW_CHUNKS = HEAD_DIM / 8;  // of 16 bytes
@@ -35,16 +33,6 @@ __device__ __forceinline__ unsigned rows_fragment(unsigned tile, int lane) { ret
 __device__ __forceinline__ unsigned columns_fragment(unsigned tile, int lane) {
     return tile + chunk_offset((lane & 7) + ((lane >> 4) << 3), (lane >> 3) & 1);
 }
-
-// A view of one head of one batch entry: the first row's address and the distance between rows.
-struct Rows {
-    const Element* data;
-    long long stride;  // elements
-
-    __device__ __forceinline__ Rows(const void* tensor, const Strides& s, int batch, int head)
-        : data(static_cast<const Element*>(tensor) + batch * s.batch + head * s.head), stride(s.seq) {}
-    __device__ __forceinline__ const Element* row(int i) const { return data + i * stride; }
-};
 
 // How the block's threads share a tile's copy: COPY_LANES neighbours take a row, each every COPY_LANES-th chunk of it, so that a
 // thread's addresses differ by constants.

@@ -1,9 +1,6 @@
 #pragma once
 // Asynchronous copies from global to shared memory (sm_80 and later).
-
-__device__ __forceinline__ unsigned shared_address(const void* pointer) {
-    return static_cast<unsigned>(__cvta_generic_to_shared(pointer));
-}
+#include "shared_memory.cuh"
 
 // 16 bytes past L1; the bytes beyond `valid` (0 or 16) are zero-filled and not read.
 __device__ __forceinline__ void cp_async_16(unsigned smem, const void* global, int valid) {

@@ -1,8 +1,7 @@
 #pragma once
-// Tensor-core products and the loads that feed them, one PTX instruction each (sm_80 and later).
+// Loads of the fragments that tensor-core products take, one PTX instruction each (sm_80 and later).
 // Fragments follow the PTX ISA: lane = 4 * g + q holds, of a 16 x 8 accumulator, rows g and g + 8, columns 2q and 2q + 1.
-
-using Register = unsigned;  // two packed 16-bit elements
+#include "register.cuh"
 
 // Four 8 x 8 matrices; lane l points at row l % 8 of matrix l / 8.
 __device__ __forceinline__ void load_matrix_x4(Register (&r)[4], unsigned smem) {

@@ -5,3 +5,10 @@ __device__ __forceinline__ unsigned opaque(unsigned value) {
     asm volatile("" : "+r"(value));
     return value;
 }
+
+// Who a thread is, read anew where it is used: in some loops no register is free to keep it.
+__device__ __forceinline__ int thread_index() {
+    int index;
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
+    return index;
+}

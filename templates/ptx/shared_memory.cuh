@@ -1,6 +1,10 @@
 #pragma once
 // Loads and stores by shared-memory address.
 
+__device__ __forceinline__ unsigned shared_address(const void* pointer) {
+    return static_cast<unsigned>(__cvta_generic_to_shared(pointer));
+}
+
 __device__ __forceinline__ unsigned load_shared(unsigned address) {
     unsigned r;
     asm volatile("ld.shared.b32 %0, [%1];" : "=r"(r) : "r"(address) : "memory");

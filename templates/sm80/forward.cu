@@ -11,7 +11,8 @@
 #include "../common/params.cuh"
 #include "../common/sigmoid.cuh"
 #include "../common/tile.cuh"
-#include "../common/nonfinite.cuh"
+#include "../common/nonfinite_tile.cuh"
+#include "../ptx/opaque.cuh"
 
 constexpr int WARP_ROWS = TILE_M / WARPS;
 constexpr int M_BLOCKS = WARP_ROWS / 16;
@@ -37,13 +38,6 @@ __device__ __forceinline__ void clear(Scores& s) {
     for (int mb = 0; mb < M_BLOCKS; ++mb)
 #pragma unroll
         for (int i = 0; i < 4 * N_BLOCKS; ++i) s[mb][i / 4][i % 4] = 0.0f;
-}
-
-// Who a thread is, read anew where it is used: in the loop no register is free to keep it.
-__device__ __forceinline__ int thread_index() {
-    int index;
-    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
-    return index;
 }
 
 struct Forward {
