@@ -3,17 +3,24 @@
 #include "../common/nonfinite.cuh"
 #include "../ptx/shared_memory.cuh"
 
+// Whether all eight elements are finite: where an exponent has a zero bit, the sum with its mask carries into the sign's place.
+__device__ __forceinline__ bool finite(const uint4& chunk) {
+    constexpr unsigned exponents = EXPONENT_BITS | EXPONENT_BITS << 16, signs = 0x80008000u;
+    unsigned carries = (~chunk.x & exponents) + exponents;
+    carries &= (~chunk.y & exponents) + exponents;
+    carries &= (~chunk.z & exponents) + exponents;
+    carries &= (~chunk.w & exponents) + exponents;
+    return (carries & signs) == signs;
+}
+
 // Zeroes the non-finite elements of so many bytes; true where there were any.
 __device__ __forceinline__ bool clear_nonfinite(unsigned tile, int bytes, int lane) {
     bool found = false;
 #pragma unroll 4
     for (int offset = lane * 16; offset < bytes; offset += 32 * 16) {
         const uint4 chunk = load_shared_16(tile + offset);
+        if (finite(chunk)) continue;
         unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
-        bool here = false;
-#pragma unroll
-        for (int i = 0; i < 4; ++i) here |= nonfinite(words[i]) | nonfinite(words[i] >> 16);
-        if (!here) continue;
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
             if (nonfinite(words[i])) words[i] &= 0xffff0000u;

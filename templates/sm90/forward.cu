@@ -120,6 +120,7 @@ struct Consumer {
     Turn<STAGES> turn;           // in the ring
     Turn<Q_TILES> queries;       // among the Q tiles
     Walk ahead;                  // where S = Q K^T is; O += P V is one key tile behind
+    int round;                   // of O
     int stored = -1;             // the Q tile from whose place the last O still leaves
 
     using Scores = float[TILE_N / 2];
@@ -210,6 +211,7 @@ struct Consumer {
         pin(s);
         release(keys);
         activate(s, p);
+        round = ahead.round;
     }
 
     // One step of the pipeline: `p` is P of the key tile now; `next` becomes that of the one ahead.
@@ -224,7 +226,8 @@ struct Consumer {
         pin(o);
         pin(p);
         release(values);
-        if (CONTINUOUS && ahead.key == 0) store(ahead.round - 1, queries.slot() ^ 1);
+        if (CONTINUOUS && ahead.key == 0) store(queries.slot() ^ 1);
+        round = ahead.round;
     }
 
     // The last step, which has nothing ahead.
@@ -234,7 +237,7 @@ struct Consumer {
         pin(o);
         pin(p);
         release(values);
-        store(CONTINUOUS ? ahead.round - 1 : ahead.round, queries.slot());
+        store(queries.slot());
         release_queries();
     }
 
@@ -266,8 +269,8 @@ struct Consumer {
         }
     }
 
-    // Sends the finished O of a round off from the place of its Q tile.
-    __device__ __forceinline__ void store(int round, int slot) {
+    // Sends the finished O off from the place of its Q tile.
+    __device__ __forceinline__ void store(int slot) {
         constexpr float unscale = 1.0f / (1 << P_SCALE_LOG2);
         const int lane = thread() % 32, row = thread() / 32 * 16 + lane % 16;
         const unsigned place = shared.q(slot, consumer());

@@ -4,9 +4,6 @@
 #include "../common/params.cuh"
 #include "../common/plan.cuh"
 
-// Keys and values of so many bytes stay in L2 beside what else is there.
-constexpr long long L2_BYTES = 32 << 20;
-
 struct Walk {
     int round;                       // query tiles taken so far
     int row0, head, kv_head, batch;  // of the query tile
@@ -39,28 +36,27 @@ struct Walk {
         return valid();
     }
 
-    // Row tiles of one head follow each other, so that blocks that run together share its keys. Under the causal mask their lengths differ:
-    // among as many heads as L2 holds the longest tiles come first, and every second round runs backwards, which evens out the blocks' shares.
+    // Row tiles of one head follow each other, so that blocks that run together share its keys. Under the causal mask, where every block has
+    // several, a block takes a long and a short one in turn: each two of a head see as many keys as any other two.
     __device__ __forceinline__ void locate(const Problem& problem) {
-        const int row_tiles = (problem.seq_len_q + TILE_M - 1) / TILE_M, heads = problem.batch * problem.heads_q, blocks = gridDim.x;
-        int index = round * blocks + static_cast<int>(CAUSAL && round % 2 ? blocks - 1 - blockIdx.x : blockIdx.x), pair, row;
-        row0 = -1;
-        if (index >= row_tiles * heads) return;
-        const int group = problem.heads_q / problem.heads_kv;
-        if (CAUSAL) {
-            const int section = max(1, static_cast<int>(L2_BYTES / (4ll * problem.seq_len_k * problem.head_dim))) * group;
-            const int first = index / (row_tiles * section) * section, width = min(section, heads - first);
-            index -= first * row_tiles;
-            row = row_tiles - 1 - index / width;
-            pair = first + index % width;
-        } else {
-            row = index % row_tiles;
-            pair = index / row_tiles;
+        const int rows = (problem.seq_len_q + TILE_M - 1) / TILE_M, heads = problem.batch * problem.heads_q, blocks = gridDim.x;
+        const bool pairs = CAUSAL && rows * heads > blocks;
+        const int turns = pairs ? 2 : 1, per_head = (rows + turns - 1) / turns;
+        const int index = round / turns * blocks + static_cast<int>(blockIdx.x), pair = index / per_head;
+        int row = index % per_head;
+        if (pairs && round % 2 == 0) {
+            row = 2 * per_head - 1 - row;
+            if (row == rows) {  // the shortest of an odd number has no other
+                row = 0;
+                ++round;
+            }
         }
+        row0 = -1;
+        if (pair >= heads) return;
         row0 = row * TILE_M;
         batch = pair / problem.heads_q;
         head = pair % problem.heads_q;
-        kv_head = head / group;
+        kv_head = head / (problem.heads_q / problem.heads_kv);
         const int last_row = min(row0 + TILE_M, problem.seq_len_q) - 1;
         keys = max((visible_keys_end(last_row, problem) + TILE_N - 1) / TILE_N, 1);
     }
