@@ -2,21 +2,32 @@ package sigattn_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/sigattn/sigattn"
 	"github.com/sigattn/sigattn/generated/d128bf16causal"
+	"github.com/sigattn/sigattn/internal/abi"
 	"github.com/sigattn/sigattn/internal/driver"
 )
 
 // launcher is a loaded kernel and the arguments of launches so small that the device keeps up with the host.
 type launcher struct {
 	kernel   *sigattn.Kernel
+	empty    driver.Function // a kernel that does nothing, with a forward kernel's parameters
 	stream   sigattn.Stream
 	forward  sigattn.ForwardArgs
 	backward sigattn.BackwardArgs
 }
+
+// emptyKernel is PTX for a size of the parameters.
+const emptyKernel = `.version 7.0
+.target sm_80
+.address_size 64
+.visible .entry empty(.param .align 8 .b8 params[%d]) { ret; }
+`
 
 // onGPU runs f with a launcher in the first GPU's context; it skips where there is no GPU.
 func onGPU(b *testing.B, f func(*launcher) error) {
@@ -27,6 +38,14 @@ func onGPU(b *testing.B, f func(*launcher) error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, driver.Synchronize(), l.kernel.Close()) }()
+		module, err := driver.LoadPTX(fmt.Appendf(nil, emptyKernel, unsafe.Sizeof(abi.ForwardParams{})))
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, driver.Synchronize(), module.Unload()) }()
+		if l.empty, err = module.Function("empty"); err != nil {
+			return err
+		}
 		stream, err := driver.NewStream()
 		if err != nil {
 			return err
@@ -102,6 +121,14 @@ func benchmarkLaunch(b *testing.B, call func(*launcher) error) {
 		b.ReportMetric(allocations, "allocs/call")
 		b.ReportMetric(0, "ns/op") // would count the waiting
 		return nil
+	})
+}
+
+// BenchmarkDriverLaunch is the driver's part of a kernel launch: its call alone, of a kernel that does nothing.
+func BenchmarkDriverLaunch(b *testing.B) {
+	var params abi.ForwardParams
+	benchmarkLaunch(b, func(l *launcher) error {
+		return driver.LaunchKernel(l.empty, driver.Launch{Blocks: 2, Threads: 128, Stream: driver.Stream(l.stream)}, &params)
 	})
 }
 
