@@ -155,6 +155,9 @@ func buildTensorStore(c *compiler, in *ptx.Instruction) func(*warp) {
 				w.report(Report{Kind: BadTensorMap, Detail: fmt.Sprintf("a reduction of elements of the type %d", m.Type)}, 1<<lane)
 				return
 			}
+			for i := range rows {
+				rows[i] = rows[i].stored()
+			}
 			place := m.placement()
 			offset, ok := w.ownSpan(lane, source[lane], place.bytes(), tensorAlign)
 			if !ok || !w.reaches(lane, rows) {
@@ -181,7 +184,7 @@ func (w *warp) reaches(lane int, rows []tensorRow) bool {
 	return true
 }
 
-// writeBox stores the part of a box that lies within the tensor, or adds it where add is given.
+// writeBox stores rows of a box, or adds them where add is given.
 func writeBox(buffers []*allocation, m *TensorMap, rows []tensorRow, data []uint32, add func(a, b uint32) uint32) {
 	bytes := make([]byte, 4*len(data))
 	for i, x := range data {

@@ -194,6 +194,16 @@ type tensorRow struct {
 	address  uint64
 }
 
+// storeUnit is what stores to a tensor write whole, in bytes: a chip writes the rest of the box's last such chunk too where the
+// tensor's row ends within it.
+const storeUnit = 16
+
+// stored is the row as a store writes it. Boxes start at multiples of storeUnit and their rows have such lengths.
+func (r tensorRow) stored() tensorRow {
+	r.to = (r.to + storeUnit - 1) / storeUnit * storeUnit
+	return r
+}
+
 // rows lists the rows of the box at some coordinates, in the order in which they lie in shared memory.
 func (t *TensorMap) rows(at []int32) []tensorRow {
 	n := 1

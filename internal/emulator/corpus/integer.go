@@ -15,6 +15,16 @@ func integerPrograms() []*Program {
 			divisible[1][j] = divisible[1][j]&0xffff | 1
 		}
 	}
+	r64 := random(26) // its own, so that the other programs keep their operands
+	divisible64 := combine(2, specials64, 384, r64.next)
+	for j, x := range divisible64[1] {
+		if x == 0 || int64(x) == -1 && divisible64[0][j] == 1<<63 {
+			divisible64[1][j] = 7
+		}
+		if j%3 == 0 && j > 300 {
+			divisible64[1][j] = x>>40 | 1
+		}
+	}
 	return []*Program{
 		lanewise{name: "integer16", operands: combine(2, specials16, 384, word), cases: []laneCase{
 			{forms: "add.{s16,u16}", want: func(x args) uint64 { return x[0] + x[1] }},
@@ -50,6 +60,12 @@ func integerPrograms() []*Program {
 			{forms: "div.u32", want: func(x args) uint64 { return x[0] / x[1] }},
 			{forms: "rem.s32", want: func(x args) uint64 { return uint64(int64(x.s32(0)) % int64(x.s32(1))) }},
 			{forms: "rem.u32", want: func(x args) uint64 { return x[0] % x[1] }},
+		}}.program(),
+		lanewise{name: "divide64", operands: divisible64, cases: []laneCase{
+			{forms: "div.s64", want: func(x args) uint64 { return uint64(x.s64(0) / x.s64(1)) }},
+			{forms: "div.u64", want: func(x args) uint64 { return x[0] / x[1] }},
+			{forms: "rem.s64", want: func(x args) uint64 { return uint64(x.s64(0) % x.s64(1)) }},
+			{forms: "rem.u64", want: func(x args) uint64 { return x[0] % x[1] }},
 		}}.program(),
 		lanewise{name: "integer64", operands: combine(2, specials64, 384, word), cases: []laneCase{
 			{forms: "add.{s64,u64}", want: func(x args) uint64 { return x[0] + x[1] }},

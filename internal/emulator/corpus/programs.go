@@ -5,7 +5,7 @@ import "slices"
 // Programs lists the corpus. A program's name is its recording's.
 func Programs() []*Program {
 	return slices.Concat(
-		integerPrograms(),     // integer16, integer32, divide32, integer64, multiply_add
+		integerPrograms(),     // integer16, integer32, divide32, divide64, integer64, multiply_add
 		logicPrograms(),       // logic, shift, permute, insert, logic3
 		comparePrograms(),     // compare_integer, compare_float, select
 		convertPrograms(),     // convert_integer, convert_to_integer, convert_from_half, convert_from_bfloat, convert_to_half

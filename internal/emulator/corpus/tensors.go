@@ -2,6 +2,7 @@ package corpus
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -130,8 +131,15 @@ func tensorLoad(r *random, name string, typ TensorType, dims []uint64, boxes [][
 	return b.finish()
 }
 
-// tensorStore stores boxes, parts of which lie outside. Rows of the tensors end within 16 bytes: whether a chip leaves what
-// lies behind a row's end alone is its to say.
+// stored is the tensor as stores see it: a chip writes the last 16 bytes of a row whole where it ends within them.
+func (t Tensor) stored() *Tensor {
+	per := uint64(16 / t.Type.bytes())
+	t.Dims = slices.Clone(t.Dims)
+	t.Dims[0] = (t.Dims[0] + per - 1) / per * per
+	return &t
+}
+
+// tensorStore stores boxes, parts of which lie outside. Rows of the tensors end within 16 bytes.
 func tensorStore(r *random, name string, typ TensorType, dims []uint64, box []uint32, at [][]int32) *Program {
 	b := onHopper(name, 128)
 	t, n := dense(typ, dims)
@@ -152,7 +160,7 @@ func tensorStore(r *random, name string, typ TensorType, dims []uint64, box []ui
 		t.Offset = b.output(imageOutput(fmt.Sprintf("boxes %v, swizzle of %d bytes", box, swizzle), image))
 		address := b.tensor(t)
 		for i, x := range at {
-			t.eachElement(x, func(shared, global int) {
+			t.stored().eachElement(x, func(shared, global int) {
 				if global >= 0 {
 					copy(image[global:global+typ.bytes()], images[i][shared:])
 				}
@@ -167,7 +175,8 @@ func tensorStore(r *random, name string, typ TensorType, dims []uint64, box []ui
 	return b.finish()
 }
 
-// tensorReduce adds boxes that overlap nowhere to what is there. That subnormals stay is assumed, after cp.reduce.async.bulk.
+// tensorReduce adds boxes that overlap nowhere to what is there. That subnormals stay is assumed, after
+// cp.reduce.async.bulk: no sum is one.
 func tensorReduce(r *random) *Program {
 	b := onHopper("tensor_reduce", 128)
 	t, n := dense(TensorFloat32, []uint64{37, 10})
@@ -189,7 +198,7 @@ func tensorReduce(r *random) *Program {
 			image[j] = uint32(draw())
 		}
 		b.fill(region*i, words32(image))
-		t.eachElement(x, func(shared, global int) {
+		t.stored().eachElement(x, func(shared, global int) {
 			if global >= 0 {
 				added[global/4], touched[global/4] = image[shared/4], true
 			}
