@@ -27,8 +27,8 @@ var mutations = []mutation{
 	{"barrier dropped", regexp.MustCompile(`(?m)^\s*bar\.sync.*$`), ""},
 	{"arrival dropped", regexp.MustCompile(`(?m)^\s*bar\.arrive.*$`), ""},
 	{"wait dropped", regexp.MustCompile(`(?m)^\s*cp\.async\.wait_group.*$`), ""},
-	{"wait for one group less", regexp.MustCompile(`(?m)^\s*cp\.async\.wait_group 0;$`), "cp.async.wait_group 1;"},
-	{"wait for one group less", regexp.MustCompile(`(?m)^\s*cp\.async\.wait_group 1;$`), "cp.async.wait_group 2;"},
+	{"one group not waited for", regexp.MustCompile(`(?m)^\s*cp\.async\.wait_group 0;$`), "cp.async.wait_group 1;"},
+	{"two groups not waited for", regexp.MustCompile(`(?m)^\s*cp\.async\.wait_group 1;$`), "cp.async.wait_group 2;"},
 	{"commit dropped", regexp.MustCompile(`(?m)^\s*cp\.async\.commit_group;$`), ""},
 	{"copy dropped", regexp.MustCompile(`(?m)^\s*cp\.async\.cg.*$`), ""},
 	{"copy without zero fill", regexp.MustCompile(`(?m)^(\s*cp\.async\.cg.*), 16, %r\d+;$`), "$1, 16;"},
@@ -168,16 +168,16 @@ func runMutantOnce(t *testing.T, p *sigattn.Package, m *mutator, bare bool) Repo
 
 // equivalent are the mutants that change no result and break no rule, with the reason.
 var equivalent = map[string]string{
-	"fwd: accumulator not cleared":    "the sum is only asked whether it is -inf",
-	"fwd: bound one further":          "the other operand of every product with that column is zero",
-	"bwd: all instead of any":         "the vote is there for its barrier",
-	"bwddkv: accumulator not cleared": "the sum is only asked whether it is -inf",
-	"bwddkv: bound one further":       "the other operand of every product with that column is zero",
-	"bwddkv: bound one nearer":        "the last query sees every key, so that the loop always has a row",
-	"bwddkv: all instead of any":      "the vote is there for its barrier",
-	"bwddq: wait for one group less":  "no fragment is kept at this head dim, and the loop waits for every group before it reads",
-	"bwddq: sign of the exponent":     "only the sigmoid's slope is used, which is even",
-	"bwddq: all instead of any":       "the vote is on a value that every thread has already",
+	"fwd: accumulator not cleared":     "the sum is only asked whether it is -inf",
+	"fwd: bound one further":           "the other operand of every product with that column is zero",
+	"bwd: all instead of any":          "the vote is there for its barrier",
+	"bwddkv: accumulator not cleared":  "the sum is only asked whether it is -inf",
+	"bwddkv: bound one further":        "the other operand of every product with that column is zero",
+	"bwddkv: bound one nearer":         "the last query sees every key, so that the loop always has a row",
+	"bwddkv: all instead of any":       "the vote is there for its barrier",
+	"bwddq: two groups not waited for": "no fragment is kept at this head dim, and the loop waits for every group before it reads",
+	"bwddq: sign of the exponent":      "only the sigmoid's slope is used, which is even",
+	"bwddq: all instead of any":        "the vote is on a value that every thread has already",
 }
 
 // TestMutants plants faults in the kernels of a package, one at a time, and demands that each is found. With -mutants it
