@@ -12,12 +12,28 @@ command -v compute-sanitizer >/dev/null || { echo "sanitize.sh: no compute-sanit
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-# Warnings of racecheck do not change compute-sanitizer's status, so its summary is read too.
-clean='ERROR SUMMARY: 0 errors|RACECHECK SUMMARY: 0 hazards displayed'
+# Kernels with bar.arrive, in which racecheck reports hazards that are none: docs/experiments.md says why. The emulator
+# searches them for races.
+arriving='in sigattn_bwd(dkv)?_[a-z0-9]+_d(96|128|192|256)_'
+
 status=0
 for tool in ${TOOLS:-memcheck racecheck initcheck}; do
     echo "== $tool"
-    compute-sanitizer --tool "$tool" --error-exitcode 3 "$bin" verify --on gpu --level short --bare "$@" 2>&1 | tee "$log" || status=1
-    grep -Eq "$clean" "$log" || { echo "$tool: not clean"; status=1; }
+    flags=(--error-exitcode 3)
+    [ "$tool" != racecheck ] || flags=(--racecheck-report analysis --print-limit 1000000)
+    compute-sanitizer --tool "$tool" "${flags[@]}" "$bin" verify --on gpu --level short --bare "$@" 2>&1 | tee "$log" || status=1
+    if [ "$tool" != racecheck ]; then
+        grep -q 'ERROR SUMMARY: 0 errors' "$log" || { echo "$tool: not clean"; status=1; }
+        continue
+    fi
+    # Warnings do not change compute-sanitizer's status, and hazards of arriving kernels must not: its report is read.
+    races=$(grep -E '^=+ (Error|Warning): ' "$log" || true)
+    others=$(grep -vE "$arriving" <<< "$races" || true)
+    if ! grep -q 'RACECHECK SUMMARY' "$log" || [ -n "$others" ]; then
+        echo "racecheck: not clean"
+        status=1
+    elif [ -n "$races" ]; then
+        echo "racecheck: clean but for $(wc -l <<< "$races") reports of kernels with bar.arrive, which it misjudges"
+    fi
 done
 exit $status
