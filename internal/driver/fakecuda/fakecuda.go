@@ -45,7 +45,7 @@ type Settings struct {
 	SharedBytes int32 // per block that a kernel may ask for
 	Processors  int32 // SMs; 0 means 1
 	Recording   bool
-	FailOp      string // the function that fails with FailCode
+	FailOp      string // the function that fails with FailCode; "cubin" is loading machine code
 	FailCode    int32
 }
 
