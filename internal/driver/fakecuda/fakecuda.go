@@ -55,6 +55,9 @@ type Driver struct{ set, take, modules uintptr }
 // A100 is a device of compute capability 8.0.
 var A100 = Settings{Capability: 80, SharedBytes: 166912, Recording: true}
 
+// H100 is a device of compute capability 9.0.
+var H100 = Settings{Capability: 90, SharedBytes: 232448, Processors: 132, Recording: true}
+
 // Run runs body in another process, in which the CUDA driver is the stand-in. It skips where there is no C compiler.
 func Run(t *testing.T, body func(*Driver)) {
 	t.Helper()
