@@ -344,8 +344,15 @@ func TestLaunchesAllocateNothing(t *testing.T) {
 		forward, fast := forwardArgs(usual), backwardArgs(usual)
 		deterministic := fast
 		deterministic.Deterministic = true
+		s.Capability, s.SharedBytes = int32(h100.arch), int32(h100.sharedBytes)
+		fake.Set(s)
+		both, unmapped := mustLoad(t, makePackage(t, bothForward()...)), forward
+		unmapped.K.StrideBatch = 0
 		for name, call := range map[string]func() error{
 			"Forward":                func() error { return k.Forward(0, forward) },
+			"Forward mapped":         func() error { return both.Forward(0, forward) },
+			"Forward unmapped":       func() error { return both.Forward(0, unmapped) },
+			"ForwardImage":           func() error { _, err := both.ForwardImage(forward); return err },
 			"Backward":               func() error { return k.Backward(0, fast) },
 			"Backward deterministic": func() error { return k.Backward(0, deterministic) },
 			"WorkspaceSize":          func() error { _, err := k.WorkspaceSize(fast); return err },

@@ -31,8 +31,9 @@ func hasMap(t *Tensor) bool {
 // steps reports whether a map can step through a dimension of n indices, stride elements apart.
 func steps(stride int64, n int) bool { return n == 1 || stride > 0 && stride < maxMapStep/elementBytes }
 
-// noMap says why t has no tensor map.
+// noMap says why t, of some batch entries, has no tensor map.
 func (c checker) noMap(name string, t *Tensor) error {
+	const since = "since the package has no image beside that for sm_90"
 	for _, d := range [...]struct {
 		name   string
 		stride int64
@@ -40,12 +41,12 @@ func (c checker) noMap(name string, t *Tensor) error {
 	}{
 		{"Batch", t.StrideBatch, t.Batch}, {"Seq", t.StrideSeq, t.SeqLen}, {"Head", t.StrideHead, t.Heads},
 	} {
-		if d.n > 0 && !steps(d.stride, d.n) {
+		if t.SeqLen > 0 && !steps(d.stride, d.n) {
 			return c.fail(ErrStride, name+".Stride"+d.name, strconv.FormatInt(d.stride, 10),
-				fmt.Sprintf("from 1 to %d, since the package has no image beside that for %v", int64(maxMapStep/elementBytes-1), SM90))
+				fmt.Sprintf("from 1 to %d, %s", int64(maxMapStep/elementBytes-1), since))
 		}
 	}
-	return c.fail(ErrShape, name+".SeqLen", strconv.Itoa(t.SeqLen), fmt.Sprintf("at least 1, since the package has no image beside that for %v", SM90))
+	return c.fail(ErrShape, name+".SeqLen", strconv.Itoa(t.SeqLen), "at least 1, "+since)
 }
 
 // encodeMap makes the map of a tensor that has one, for boxes of so many rows of one head.

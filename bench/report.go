@@ -17,8 +17,9 @@ type DeviceRecord struct {
 	Capability   string  `json:"capability"` // such as "9.0"
 	SMs          int     `json:"sms"`
 	ClockMHz     float64 `json:"clock_mhz"`
-	TensorTFLOPS float64 `json:"tensor_tflops"` // by mma.sync at the highest clock; 0 where not known
-	CopyGBSec    float64 `json:"copy_gb_s"`     // measured
+	TensorTFLOPS float64 `json:"tensor_tflops"`          // by mma.sync at the highest clock; 0 where not known
+	WgmmaTFLOPS  float64 `json:"wgmma_tflops,omitempty"` // the same by wgmma, of 9.0
+	CopyGBSec    float64 `json:"copy_gb_s"`              // measured
 }
 
 // Record is a Result as JSON.
@@ -31,7 +32,8 @@ type Record struct {
 	Batch     int              `json:"batch"`
 	HeadsQ    int              `json:"heads_q"`
 	HeadsKV   int              `json:"heads_kv"`
-	MS        float64          `json:"ms"` // the median over rounds
+	Image     string           `json:"image,omitempty"` // that ran
+	MS        float64          `json:"ms"`              // the median over rounds
 	TFLOPS    float64          `json:"tflops"`
 	LimitedBy string           `json:"limited_by"` // "tensor" or "copy"
 	Share     float64          `json:"share"`      // of the rate that limits
@@ -58,7 +60,7 @@ func NewReport(device Device, schedule Schedule, results []Result) Report {
 	report := Report{
 		Device: DeviceRecord{
 			Name: device.Name, Capability: device.capability(), SMs: device.SMs, ClockMHz: device.ClockHz / 1e6,
-			TensorTFLOPS: device.TensorFLOPS() / 1e12, CopyGBSec: device.CopyBytesSec / 1e9,
+			TensorTFLOPS: device.TensorFLOPS(Image{}) / 1e12, WgmmaTFLOPS: device.wgmmaFLOPS() / 1e12, CopyGBSec: device.CopyBytesSec / 1e9,
 		},
 		Rounds: schedule.Rounds, Iters: schedule.Iters, Inputs: inputs,
 		Measured: []Record{},
@@ -74,7 +76,7 @@ func (r Result) record() Record {
 	record := Record{
 		Pass: s.Pass, DType: s.DType, Mask: s.Mask, HeadDim: s.HeadDim, SeqLen: s.SeqLen,
 		Batch: s.Batch, HeadsQ: s.HeadsQ, HeadsKV: s.HeadsKV,
-		MS: ours.Median(), TFLOPS: r.TFLOPS(ours), LimitedBy: r.Limit.Rate, Share: r.Share(),
+		Image: ours.Image.String(), MS: ours.Median(), TFLOPS: r.TFLOPS(ours), LimitedBy: r.Limit.Rate, Share: r.Share(),
 		RoundsMS: append([]float64{}, ours.MS...), Error: ours.Unavailable,
 		Baselines: []BaselineRecord{},
 	}

@@ -35,6 +35,7 @@ type Result struct {
 // Series is what one implementation took on one shape.
 type Series struct {
 	Implementation string
+	Image          Image     // that ran; zero where the implementation names none
 	MS             []float64 // the median of each round's turn, in milliseconds
 	Unavailable    string    // why there are no times; empty where there are
 }
@@ -84,7 +85,7 @@ func Run(ctx context.Context, shapes []Shape, implementations []Implementation, 
 		case err != nil:
 			return results, fmt.Errorf("%v: %w", shape, err)
 		}
-		r.Limit = device.Limit(shape)
+		r.Limit = device.Limit(shape, r.Series[0].Image)
 		results = append(results, r)
 		if progress != nil {
 			progress(r)
@@ -120,6 +121,11 @@ func measure(ctx context.Context, shape Shape, implementations []Implementation,
 				return r, fmt.Errorf("%s: %w", series.Implementation, err)
 			default:
 				series.MS = append(series.MS, Median(ms))
+				if imager, ok := implementation.(Imager); ok {
+					if series.Image, err = imager.Image(shape); err != nil {
+						return r, fmt.Errorf("%s: %w", series.Implementation, err)
+					}
+				}
 			}
 		}
 	}

@@ -27,6 +27,13 @@ type scripted struct {
 
 func (s *scripted) Name() string { return s.name }
 
+func (s *scripted) Image(shape Shape) (Image, error) {
+	if s.name != "sigattn" || shape.Pass != Forward {
+		return Image{}, nil
+	}
+	return Image{Arch: sigattn.SM90}, nil
+}
+
 func (s *scripted) Time(_ context.Context, _ Shape, iters int) ([]float64, error) {
 	*s.log = append(*s.log, s.name)
 	if s.err != nil {
@@ -61,6 +68,9 @@ func TestRunTakesTurns(t *testing.T) {
 		t.Errorf("turns %s, want %s", got, want)
 	}
 	r := results[0]
+	if r.Series[0].Image.String() != "sm_90" || r.Limit != testDevice.Limit(testShape(), r.Series[0].Image) {
+		t.Errorf("image %q, limit %+v", r.Series[0].Image, r.Limit)
+	}
 	if got := r.Series[0].Median(); got != 2 {
 		t.Errorf("median %v ms, want 2", got)
 	}

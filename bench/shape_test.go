@@ -64,18 +64,21 @@ func TestShapes(t *testing.T) {
 
 func TestLimit(t *testing.T) {
 	long := testShape()
-	limit := testDevice.Limit(long)
+	limit := testDevice.Limit(long, Image{sigattn.SM80, true})
 	if want := long.FLOPs() / 639e12 * 1e3; limit.Rate != "tensor" || math.Abs(limit.MS/want-1) > 1e-12 {
 		t.Errorf("long sequences: %+v, want tensor, %v ms", limit, want)
 	}
+	if limit := testDevice.Limit(long, Image{Arch: sigattn.SM90}); limit.MS >= long.FLOPs()/1000e12*1e3 {
+		t.Errorf("by wgmma: %+v, want less than at 1000 TFLOP/s", limit)
+	}
 	short := long
 	short.SeqLen, short.Batch = 128, 128
-	limit = testDevice.Limit(short)
+	limit = testDevice.Limit(short, Image{sigattn.SM80, true})
 	if want := short.Bytes() / 4e12 * 1e3; limit.Rate != "copy" || limit.MS != want {
 		t.Errorf("short sequences: %+v, want copy, %v ms", limit, want)
 	}
 	unknown := Device{Capability: 121, SMs: 48, ClockHz: 1e9}
-	if limit := unknown.Limit(long); limit != (Limit{}) {
+	if limit := unknown.Limit(long, Image{}); limit != (Limit{}) {
 		t.Errorf("an unknown chip has the limit %+v", limit)
 	}
 }

@@ -132,6 +132,43 @@ func TestSpillsAndLocalMemoryAreRefused(t *testing.T) {
 	}
 }
 
+// Accumulators that are written between two products of one group, which ptxas can only run one by one.
+const serialSource = `__device__ void product(float (&d)[4], unsigned long long a) {
+    asm volatile("wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%0, %1, %2, %3}, %4, %4, 1, 1, 1, 0, 0;"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "l"(a));
+}
+extern "C" __global__ void __launch_bounds__(128) serial(float* x, unsigned long long a) {
+    float d[4] = {x[0], x[1], x[2], x[3]};
+    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+    product(d, a);
+    d[0] = x[4];
+    product(d, a);
+    asm volatile("wgmma.commit_group.sync.aligned; wgmma.wait_group.sync.aligned 0;" ::: "memory");
+    x[threadIdx.x] = d[0] + d[1] + d[2] + d[3];
+}
+`
+
+// A kernel whose launch bounds ptxas does not know, so that it cannot move registers.
+const fixedSource = `extern "C" __global__ void fixed(float* x) {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 240;");
+    x[threadIdx.x] = 1;
+}
+`
+
+func TestNotesOfPtxasAreRefused(t *testing.T) {
+	for name, c := range map[string]struct{ text, note string }{
+		"serial": {serialSource, "wgmma.mma_async instructions are serialized"},
+		"fixed":  {fixedSource, "setmaxnreg"},
+	} {
+		_, err := Compile(t.Context(), []Source{{Name: name, Text: []byte(c.text), Arch: sigattn.SM90}}, Options{CacheDir: t.TempDir()})
+		var resource *ResourceError
+		if !errors.As(err, &resource) || !errors.Is(err, ErrResources) || resource.Kernel != name ||
+			!strings.Contains(err.Error(), name+": (C75") || !strings.Contains(err.Error(), c.note) {
+			t.Errorf("%s: %v, want a *ResourceError with a note about %s", name, err, c.note)
+		}
+	}
+}
+
 func TestVersion(t *testing.T) {
 	if major, minor, err := Version(); err != nil || major < 12 || minor < 0 {
 		t.Errorf("Version() = %d, %d, %v", major, minor, err)

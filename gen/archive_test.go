@@ -8,11 +8,12 @@ import (
 	"testing"
 )
 
-// renderedD32 is a package of an sm_80 and an sm_86 kernel without templates.
+// renderedD32 is a package of an sm_80, an sm_86 and an sm_90 kernel without templates.
 func renderedD32(t testing.TB) renderedPackage {
 	plans := []Plan{
 		planned(t, "sigattn_fwd_sm80_d32_bf16_full_128x64x3w4"),
 		planned(t, "sigattn_fwd_sm86_d32_bf16_full_64x64x3w4"),
+		planned(t, "sigattn_fwd_sm90_d32_bf16_full_128x64x3w12t1"),
 	}
 	p := renderedPackage{PackagePlan: Packages(plans)[0]}
 	for _, plan := range p.Plans {
@@ -57,8 +58,9 @@ func TestArchive(t *testing.T) {
 			t.Errorf("%s carries a time (%v) or more (%v)", f.Name, f.Modified, f.Extra)
 		}
 	}
-	// PTX of the lowest arch alone.
-	want := "manifest.json sigattn_fwd_sm80_d32_bf16_full_128x64x3w4.cubin sigattn_fwd_sm80_d32_bf16_full_128x64x3w4.ptx sigattn_fwd_sm86_d32_bf16_full_64x64x3w4.cubin"
+	// PTX of the lowest arch and of sm_90.
+	want := "manifest.json sigattn_fwd_sm80_d32_bf16_full_128x64x3w4.cubin sigattn_fwd_sm80_d32_bf16_full_128x64x3w4.ptx sigattn_fwd_sm86_d32_bf16_full_64x64x3w4.cubin " +
+		"sigattn_fwd_sm90_d32_bf16_full_128x64x3w12t1.cubin sigattn_fwd_sm90_d32_bf16_full_128x64x3w12t1.ptx"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("entries %s", got)
 	}
@@ -73,7 +75,7 @@ func TestArchiveOfOtherSources(t *testing.T) {
 	archive := packed(t, p)
 	for what, change := range map[string]func(*renderedPackage){
 		"made of another source":              func(p *renderedPackage) { p.kernels[1].source = []byte("another") },
-		"it holds 2 kernels and not 1":        func(p *renderedPackage) { p.kernels = p.kernels[:1] },
+		"it holds 3 kernels and not 1":        func(p *renderedPackage) { p.kernels = p.kernels[:1] },
 		"planned with other shared memory":    func(p *renderedPackage) { p.kernels[0].plan.SharedBytes++ },
 		"kernel 0 is":                         func(p *renderedPackage) { p.kernels[0].plan.M = 64 },
 		"lacks an image, or has one too many": func(p *renderedPackage) { p.Plans = p.Plans[1:] },

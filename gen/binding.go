@@ -2,6 +2,7 @@ package gen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -121,6 +122,11 @@ func packageComment(p PackagePlan) string {
 	if p.Sigmoid == sigattn.Tanh {
 		sigmoid = "σ is one tanh.approx: its absolute error is near 1e-6, its relative error grows as σ falls."
 	}
+	later := "arch for later ones. "
+	if p.hopper() {
+		later = `arch for later ones; but images for sm_90 run on 9.0 alone, where a tensor map can describe every tensor, as
+[sigattn.Kernel.ForwardImage] says. `
+	}
 	return fmt.Sprintf(`Package %s is sigmoid attention on %s tensors: %s.
 
 %s are [Batch, SeqLenQ, HeadsQ, HeadDim]; %s are [Batch, SeqLenK, HeadsKV,
@@ -134,8 +140,13 @@ The kernels, whose tiles are query rows × keys and whose shared memory is in by
 
 %s
 The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
-arch for later ones. The .cu files are the images' sources, there to be read: a build does not need them.`,
-		p.Name(), dtypeWords(p.DType), what, rows, keys, p.HeadDim, visible, sigmoid, kernelTable(p))
+%sThe .cu files are the images' sources, there to be read: a build does not need them.`,
+		p.Name(), dtypeWords(p.DType), what, rows, keys, p.HeadDim, visible, sigmoid, kernelTable(p), later)
+}
+
+// hopper says whether p has a kernel of the sm_90 family.
+func (p PackagePlan) hopper() bool {
+	return slices.ContainsFunc(p.Plans, func(plan Plan) bool { return isHopper(plan.Spec) })
 }
 
 // backward says whether p has what some mode of the backward pass needs.

@@ -22,6 +22,8 @@ func bothPasses() []PackagePlan {
 			plans = append(plans, madeUp(whole, Tile{M: 64, N: 32 * int(whole.Pass), Stages: 3, Warps: 8, Blocks: 1}))
 		}
 	}
+	hopper := Spec{sigattn.SM90, sigattn.Forward, 192, sigattn.FP16, sigattn.Causal, sigattn.Accurate}
+	plans = append(plans, madeUp(hopper, warpgroups(128, 96, 4, 1)))
 	forward := Spec{sigattn.SM80, sigattn.Forward, 64, sigattn.BF16, sigattn.Full, sigattn.Tanh}
 	return Packages(append(plans, madeUp(forward, Tile{M: 128, N: 64, Stages: 3, Warps: 4, Blocks: 2})))
 }

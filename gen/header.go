@@ -16,7 +16,7 @@ func sourceHeader(p Plan) string {
 // %s: %s,
 // %s, head dims up to %d, %s mask, %s sigmoid, for %s.
 //
-// Tiles of %s, %d in flight; %d warps; at least %d per SM. At most %d registers per thread,
+// %sAt most %d registers per thread,
 // %d bytes of dynamic shared memory per block.
 //
 // Made by: %s
@@ -25,7 +25,7 @@ func sourceHeader(p Plan) string {
 		generatedLine,
 		p.Name(), passMeaning(p.Pass),
 		p.DType, p.HeadDim, p.Mask, p.Sigmoid, p.Arch,
-		tileMeaning(p), p.Stages, p.Warps, p.Blocks, p.RegisterLimit, p.SharedBytes,
+		blockMeaning(p), p.RegisterLimit, p.SharedBytes,
 		command(p))
 }
 
@@ -43,6 +43,15 @@ func passMeaning(pass sigattn.Pass) string {
 	default:
 		return "dQ from its float32 workspace, and the sum of the bias gradient"
 	}
+}
+
+// blockMeaning says how a block of p's works, up to where the sentence on registers begins.
+func blockMeaning(p Plan) string {
+	if isHopper(p.Spec) {
+		return fmt.Sprintf("Tiles of %s, %d of K or V in flight and %d of Q; a warpgroup loads and %d compute; one block per SM.\n// ",
+			tileMeaning(p), p.Stages, p.QTiles, p.consumers())
+	}
+	return fmt.Sprintf("Tiles of %s, %d in flight; %d warps; at least %d per SM. ", tileMeaning(p), p.Stages, p.Warps, p.Blocks)
 }
 
 // tileMeaning is the extent of p's tiles in words.

@@ -120,10 +120,13 @@ func TestPlanRefusesShapes(t *testing.T) {
 }
 
 func FuzzNewPlan(f *testing.F) {
-	f.Add(80, 1, 128, 128, 32, 3, 4, 2, 16, 8, true)
-	f.Fuzz(func(t *testing.T, arch, pass, headDim, m, n, stages, warps, blocks, group, resident int, paced bool) {
+	f.Add(80, 1, 128, 128, 32, 3, 4, 2, 16, 8, true, 0)
+	f.Add(90, 1, 128, 128, 128, 5, 12, 1, 0, 0, false, 2)
+	f.Fuzz(func(t *testing.T, arch, pass, headDim, m, n, stages, warps, blocks, group, resident int, paced bool, qTiles int) {
 		spec := Spec{sigattn.Arch(arch), sigattn.Pass(pass), headDim, sigattn.BF16, sigattn.Full, sigattn.Accurate}
-		plan, err := NewPlan(spec, ampere(m, n, stages, warps, blocks, Pipeline{group, resident, paced}))
+		tile := ampere(m, n, stages, warps, blocks, Pipeline{group, resident, paced})
+		tile.QTiles = qTiles
+		plan, err := NewPlan(spec, tile)
 		if err != nil {
 			return
 		}

@@ -55,6 +55,7 @@ func TestRenderFakeTemplates(t *testing.T) {
 	for _, plan := range []Plan{
 		madeUp(Spec{sigattn.SM80, sigattn.Forward, 128, sigattn.BF16, sigattn.Causal, sigattn.Accurate}, ampere(128, 32, 3, 4, 2, Pipeline{16, 0, false})),
 		madeUp(Spec{sigattn.SM80, sigattn.Forward, 64, sigattn.BF16, sigattn.Full, sigattn.Tanh}, ampere(128, 32, 3, 8, 1, Pipeline{16, 0, false})),
+		madeUp(Spec{sigattn.SM90, sigattn.Forward, 64, sigattn.BF16, sigattn.Causal, sigattn.Accurate}, warpgroups(128, 32, 4, 2)),
 		madeUp(Spec{sigattn.SM80, sigattn.BackwardFused, 64, sigattn.BF16, sigattn.Full, sigattn.Tanh}, Tile{M: 64, N: 64, Stages: 1, Warps: 4, Blocks: 1}),
 		madeUp(Spec{sigattn.SM86, sigattn.BackwardDKV, 64, sigattn.FP16, sigattn.Full, sigattn.Accurate}, Tile{M: 64, N: 64, Stages: 1, Warps: 4, Blocks: 1}),
 	} {
@@ -106,8 +107,16 @@ func TestRenderRealTemplates(t *testing.T) {
 				t.Errorf("%s: %s is defined as %v; want %d", p.Name(), what, found, value)
 			}
 		}
-		if groups := defined(text, "int", "GROUP"); (len(groups) == 1) != (p.Pass == sigattn.Forward) {
-			t.Errorf("%s: GROUP is defined as %v", p.Name(), groups)
+		for _, own := range []struct {
+			constant string
+			has      bool
+		}{
+			{"GROUP", p.Pass == sigattn.Forward && !isHopper(p.Spec)},
+			{"Q_TILES", isHopper(p.Spec)},
+		} {
+			if found := defined(text, "int", own.constant); (len(found) == 1) != own.has {
+				t.Errorf("%s: %s is defined as %v", p.Name(), own.constant, found)
+			}
 		}
 		for file, other := range others {
 			if other(p) && bytes.Contains(text, []byte("// ---- "+file+"\n")) {

@@ -49,8 +49,12 @@ func TestWgmmaExample(t *testing.T) {
 			t.Errorf("%s has no %s", planTemplate, constant)
 		}
 	}
-	_, wrappers, _ := strings.Cut(string(text), "\n\n")
-	if want := wgmmaProducts(wgmmaPlan(sigattn.BF16, 128, 32)); wrappers != want {
-		t.Errorf("%s holds other wrappers than\n%s", wgmmaTemplate, want)
+	comment, wrappers, _ := strings.Cut(string(text), "\n\n")
+	want := wgmmaProducts(wgmmaPlan(sigattn.BF16, 128, 32))
+	switch {
+	case *update:
+		put(t, "../templates/"+wgmmaTemplate, comment+"\n\n"+want)
+	case wrappers != want:
+		t.Errorf("%s holds other wrappers (go test ./gen -update writes it anew) than\n%s", wgmmaTemplate, want)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,8 +48,9 @@ func (c *cli) benchCommand() *cobra.Command {
 Each shape holds tokens/seq-len sequences of width/head-dim heads. Inputs are independent N(0,1) values, made on the
 host from a fixed seed and rounded to the dtype; the bias is the default, -ln(seq-len). A round gives every
 implementation one turn of back-to-back runs between CUDA events; figures are medians over rounds, ratios medians of
-the rounds' own ratios. TFLOP/s count 4·B·H·T²·d for fwd, half if causal, and 2.5 times that for bwd. "share" is the
-part of the rate that limits: the tensor cores' nominal one at the highest clock, or the device's measured copy rate.`,
+the rounds' own ratios. TFLOP/s count 4·B·H·T²·d for fwd, half if causal, and 2.5 times that for bwd. "image" is the
+code that ran. "share" is the part of the rate that limits: the tensor cores' nominal one at the highest clock, by the
+instruction that the image uses, or the device's measured copy rate.`,
 		Example: `  sigattn-gen bench
   sigattn-gen bench --baseline "python3 scripts/torch_baseline.py" --backends flash,cudnn
   sigattn-gen bench --head-dims 128 --passes fwd --format gobench | benchstat -col /impl -`,
@@ -133,12 +135,12 @@ func printBenchTable(w io.Writer, device bench.Device, results []bench.Result) e
 	if len(results) == 0 {
 		return nil
 	}
-	heading := table.Row{"pass", "dtype", "d", "mask", "T", "B", "H", "ms", "TFLOP/s", "share", "of"}
+	heading := table.Row{"pass", "dtype", "d", "mask", "T", "B", "H", "image", "ms", "TFLOP/s", "share", "of"}
 	for _, series := range results[0].Series[1:] {
 		heading = append(heading, series.Implementation+" TFLOP/s", "ratio")
 	}
-	numeric := []int{3, 5, 6, 7, 8, 9, 10}
-	for i := 12; i <= len(heading); i++ {
+	numeric := []int{3, 5, 6, 7, 9, 10, 11}
+	for i := 13; i <= len(heading); i++ {
 		numeric = append(numeric, i)
 	}
 	t := newTable(heading, numeric...)
@@ -147,7 +149,7 @@ func printBenchTable(w io.Writer, device bench.Device, results []bench.Result) e
 		s, ours := r.Shape, r.Series[0]
 		row := table.Row{
 			s.Pass, s.DType, s.HeadDim, s.Mask, s.SeqLen, s.Batch, headsText(s),
-			figure("%.3f", ours.Median()), figure("%.1f", r.TFLOPS(ours)), figure("%.0f %%", 100*r.Share()), r.Limit.Rate,
+			cmp.Or(ours.Image.String(), "–"), figure("%.3f", ours.Median()), figure("%.1f", r.TFLOPS(ours)), figure("%.0f %%", 100*r.Share()), r.Limit.Rate,
 		}
 		for _, series := range r.Series[1:] {
 			row = append(row, figure("%.1f", r.TFLOPS(series)), figure("%.2f", r.Ratio(series)))
@@ -167,8 +169,7 @@ func printBenchTable(w io.Writer, device bench.Device, results []bench.Result) e
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s: tensor %s TFLOP/s (nominal, %.0f MHz), copy %.0f GB/s (measured)\n",
-		device.Name, figure("%.0f", device.TensorFLOPS()/1e12), device.ClockHz/1e6, device.CopyBytesSec/1e9)
+	_, err := fmt.Fprintf(w, "%s: %s\n", device.Name, device.Rates())
 	return err
 }
 

@@ -19,13 +19,14 @@ func TestBenchTable(t *testing.T) {
 	}
 	backward := shape
 	backward.Pass, backward.HeadsKV = bench.BackwardDeterministic, 16
+	hopper, ptx := bench.Image{Arch: sigattn.SM90}, bench.Image{Arch: sigattn.SM80, PTX: true}
 	results := []bench.Result{
-		{Shape: shape, Limit: device.Limit(shape), Series: []bench.Series{
-			{Implementation: "sigattn", MS: []float64{0.25, 0.5, 0.25}},
+		{Shape: shape, Limit: device.Limit(shape, hopper), Series: []bench.Series{
+			{Implementation: "sigattn", Image: hopper, MS: []float64{0.25, 0.5, 0.25}},
 			{Implementation: "flash", MS: []float64{0.5, 0.75, 0.5}},
 		}},
-		{Shape: backward, Limit: device.Limit(backward), Series: []bench.Series{
-			{Implementation: "sigattn", MS: []float64{1, 1, 1}},
+		{Shape: backward, Limit: device.Limit(backward, ptx), Series: []bench.Series{
+			{Implementation: "sigattn", Image: ptx, MS: []float64{1, 1, 1}},
 			{Implementation: "flash", Unavailable: "not available: no such backend"},
 		}},
 	}

@@ -195,6 +195,21 @@ func describeDevice(ordinal int) (finding, error) {
 	f.What = fmt.Sprintf("%s, compute capability %d.%d, %d GB", name, capability/10, capability%10, memory>>30)
 	if !f.Found {
 		f.Advice = "the kernels need compute capability 8.0 or later"
+		return f, nil
 	}
+	f.What += "; runs " + imagesOf(capability)
 	return f, nil
+}
+
+// imagesOf says which of the default matrix's images a device runs: sigattn.Load's choice in words.
+func imagesOf(capability int) string {
+	switch {
+	case capability == 80:
+		return "sm_80 images"
+	case capability < 90:
+		return "sm_86 images where there are, else sm_80"
+	case capability == 90:
+		return "sm_90 images where there are and tensors allow, else PTX of sm_80"
+	}
+	return "PTX of sm_80"
 }

@@ -53,3 +53,11 @@ func TestDoctorCache(t *testing.T) {
 		t.Errorf("doctor left something behind: %v", entries)
 	}
 }
+
+func TestImagesOfDevices(t *testing.T) {
+	for capability, want := range map[int]string{80: "sm_80 images", 86: "sm_86 images", 89: "sm_86 images", 90: "sm_90 images", 100: "PTX of sm_80", 120: "PTX of sm_80"} {
+		if got := imagesOf(capability); !strings.HasPrefix(got, want) {
+			t.Errorf("%d: %q, want %q", capability, got, want)
+		}
+	}
+}

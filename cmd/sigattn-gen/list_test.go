@@ -34,7 +34,7 @@ func TestListAfterGenerate(t *testing.T) {
 	if r := runArgs(t, small...); r.code != exitFine {
 		t.Fatal(r.stderr)
 	}
-	r := runArgs(t, with(list, "--arch", "sm_90")...)
+	r := runArgs(t, with(list, "--arch", "sm_90", "--passes", "backward")...)
 	if r.code != exitFine || r.stderr != "" {
 		t.Errorf("status %d, stderr %q", r.code, r.stderr)
 	}
@@ -77,7 +77,7 @@ func TestListJSON(t *testing.T) {
 			t.Errorf("%v", k)
 		}
 	}
-	if r := runArgs(t, "list", "--json", "--arch", "sm_90"); r.stdout != "[]\n" {
+	if r := runArgs(t, "list", "--json", "--arch", "sm_90", "--passes", "backward"); r.stdout != "[]\n" {
 		t.Errorf("no kernels: %q, want an empty array", r.stdout)
 	}
 }

@@ -33,7 +33,8 @@ func (c *cli) verifyCommand() *cobra.Command {
 		Long: `Compare the generated kernels with a float64 reference, on a GPU or on an emulator that runs their PTX on the CPU.
 
 Each package of the tree, or each one named, runs forward, backward and deterministic backward over a grid of shapes,
-layouts and inputs, between guard bands and over poisoned outputs. An output passes where its relative L2 error is at
+layouts and inputs, between guard bands and over poisoned outputs. Where a device has an image for tensors with a tensor
+map and another for the rest, forward runs twice: by whichever the tensors call for, and by the latter alone. An output passes where its relative L2 error is at
 most 1.25 times that of the same computation in float64 with only P, dS and the result rounded to the storage type;
 the table has each output's worst error as a share of its limit.
 

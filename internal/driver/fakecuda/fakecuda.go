@@ -45,7 +45,7 @@ type Settings struct {
 	SharedBytes int32 // per block that a kernel may ask for
 	Processors  int32 // SMs; 0 means 1
 	Recording   bool
-	FailOp      string // the function that fails with FailCode
+	FailOp      string // the function that fails with FailCode; "cubin" is loading machine code
 	FailCode    int32
 }
 
@@ -54,6 +54,9 @@ type Driver struct{ set, take, modules uintptr }
 
 // A100 is a device of compute capability 8.0.
 var A100 = Settings{Capability: 80, SharedBytes: 166912, Recording: true}
+
+// H100 is a device of compute capability 9.0.
+var H100 = Settings{Capability: 90, SharedBytes: 232448, Processors: 132, Recording: true}
 
 // Run runs body in another process, in which the CUDA driver is the stand-in. It skips where there is no C compiler.
 func Run(t *testing.T, body func(*Driver)) {

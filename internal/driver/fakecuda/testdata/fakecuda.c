@@ -100,6 +100,7 @@ CUresult cuModuleLoadDataEx(struct function** m, const char* image, unsigned n, 
             if (options[i] == 5) strcpy(values[i], "ptxas error: line 7\n");
         return INVALID_PTX;
     }
+    if (!ptx && now.fail_code && strcmp(now.fail_op, "cubin") == 0) return now.fail_code;
     pthread_mutex_lock(&lock);
     struct function* f = &table[used++ % 64];
     modules++;

@@ -1,0 +1,2 @@
+#pragma once
+// so that a template compiles as it stands
