@@ -18,7 +18,8 @@ func isHopper(spec Spec) bool { return spec.Arch == sigattn.SM90 }
 const (
 	warpgroupWarps = 4
 	warpgroupRows  = 64 // of a wgmma's accumulator
-	maxConsumers   = 4
+	maxConsumers   = 3
+	hopperStages   = 2 // places for K, and for V: the kernel's two halves of a step know theirs
 )
 
 // String is the Hopper as a tile's text ends: "t2". The zero Hopper is "".
@@ -57,20 +58,20 @@ func (t Tile) withHopper(spec Spec) Tile {
 
 // consumerRegisters is what setmaxnreg can give each of a consumer's threads, by consumers, when the producer has given
 // away all but 24 to 40. Multiples of 8, as it takes them.
-var consumerRegisters = [maxConsumers + 1]int{1: 240, 2: 240, 3: 160, 4: 112}
+var consumerRegisters = [maxConsumers + 1]int{1: 255, 2: 232, 3: 160}
 
 // spareRegisters is what a consumer needs beside accumulators: addresses, counters, descriptors.
 const spareRegisters = 8
 
-// hopperAccumulators: O, the S that is being computed, and P of the keys before, packed.
-func hopperAccumulators(p Plan) int { return p.HeadDim/2 + p.N/2 + p.N/4 }
+// hopperAccumulators: O, the S that is being computed, and P of its keys and of those before, packed.
+func hopperAccumulators(p Plan) int { return p.HeadDim/2 + p.N/2 + 2*p.N/4 }
 
-// hopperSharedBytes: the places of Q; a ring of Stages tiles of K or V; barriers and flags; and room to align the first to the
+// hopperSharedBytes: the places of Q; a ring of Stages tiles of K, and one of V; barriers and flags; and room to align the first to the
 // 1024 bytes in which TMA's swizzle repeats. Rows are whole swizzles of 128 bytes.
 func hopperSharedBytes(p Plan) int {
 	const barriers, alignment = 1024, 1024
 	columns := (p.HeadDim + 63) / 64 * 64
-	return (p.QTiles*p.M+p.Stages*p.N)*columns*elementBytes + barriers + alignment
+	return (p.QTiles*p.M+2*p.Stages*p.N)*columns*elementBytes + barriers + alignment
 }
 
 // checkHopper is checkShape for the forward kernel of sm_90.
@@ -79,11 +80,11 @@ func checkHopper(spec Spec, tile Tile) error {
 	case tile.Pipeline != none:
 		return &ValueError{"pipeline of " + spec.Arch.String(), tile.Pipeline.String(), "none"}
 	case tile.M%warpgroupRows != 0 || tile.consumers() > maxConsumers:
-		return illegalShape(spec, "tile rows", tile.M, "64, 128, 192, 256")
+		return illegalShape(spec, "tile rows", tile.M, "64, 128, 192")
 	case tile.N < 32 || tile.N > 256:
 		return illegalShape(spec, "tile keys", tile.N, "multiples of 16 from 32 to 256")
-	case tile.Stages < 3:
-		return illegalShape(spec, "stages", tile.Stages, "3 to 16")
+	case tile.Stages != hopperStages:
+		return illegalShape(spec, "stages", tile.Stages, "2")
 	case tile.Warps != hopperWarps(tile.M):
 		return illegalShape(spec, "warps", tile.Warps, fmt.Sprintf("%d with %d rows", hopperWarps(tile.M), tile.M))
 	case tile.Blocks != 1:

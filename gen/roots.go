@@ -28,6 +28,8 @@ func chosenTemplate(p Plan, path string) string {
 		return "common/mma_" + p.DType.String() + ".cuh"
 	case "common/sigmoid.cuh":
 		return "common/sigmoid_" + p.Sigmoid.String() + ".cuh"
+	case "common/sigmoid_tile.cuh":
+		return "common/sigmoid_tile_" + p.Sigmoid.String() + ".cuh"
 	case "common/sigmoid_gradient.cuh":
 		return "common/sigmoid_gradient_" + p.Sigmoid.String() + ".cuh"
 	case "common/mask.cuh":

@@ -22,11 +22,10 @@ type choice struct {
 // A BackwardFinish kernel is not in it: its tile follows from the kernel whose results it finishes.
 var tuned = []choice{
 	// pass           archs   head dims  dtype mask sigmoid M    N    S  Q tiles
-	{sigattn.Forward, hopper, dims(32, 64), 0, 0, 0, warpgroups(192, 64, 8, 2)},
-	{sigattn.Forward, hopper, dims(96), 0, 0, 0, warpgroups(128, 128, 5, 1)},
-	{sigattn.Forward, hopper, dims(128), 0, 0, 0, warpgroups(128, 128, 5, 2)},
-	{sigattn.Forward, hopper, dims(192), 0, 0, 0, warpgroups(128, 96, 4, 1)},
-	{sigattn.Forward, hopper, dims(256), 0, 0, 0, warpgroups(128, 64, 5, 1)},
+	{sigattn.Forward, hopper, dims(32, 64), 0, 0, 0, warpgroups(192, 96, 2, 2)},
+	{sigattn.Forward, hopper, dims(96, 128), 0, 0, 0, warpgroups(128, 128, 2, 2)},
+	{sigattn.Forward, hopper, dims(192), 0, 0, 0, warpgroups(128, 96, 2, 1)},
+	{sigattn.Forward, hopper, dims(256), 0, 0, 0, warpgroups(128, 64, 2, 1)},
 
 	// pass           archs head dims  dtype mask sigmoid M    N  S  W  B           G   Q  paced
 	{sigattn.Forward, nil, dims(32), 0, 0, 0, ampere(128, 64, 3, 4, 3, Pipeline{16, 2, false})},

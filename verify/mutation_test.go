@@ -206,7 +206,7 @@ var equivalent = map[string]string{
 	"bwddkv_sm80: bound one further":                   "the other operand of every product with that column is zero",
 	"bwddkv_sm80: bound one nearer":                    "the last query sees every key, so that the loop always has a row",
 	"bwddkv_sm80: all instead of any":                  "the vote is there for its barrier",
-	"bwddq_sm80: wait for one group less":              "no fragment is kept at this head dim, and the loop waits for every group before it reads",
+	"bwddq_sm80: two groups not waited for":            "no fragment is kept at this head dim, and the loop waits for every group before it reads",
 	"bwddq_sm80: sign of the exponent":                 "only the sigmoid's slope is used, which is even",
 	"bwddq_sm80: all instead of any":                   "the vote is on a value that every thread has already",
 }

@@ -10,6 +10,8 @@ constexpr int DS_SCALE_LOG2 = 4;
 
 // The packed value of 2^-5 (times P's scale) in one half: above it the accurate sigmoid's short form is not used.
 constexpr unsigned SHORT_FORM_LIMIT = 0x6000u;
+// Below it sigma of e is e - e^2 within a relative 1e-4.
+constexpr float FIRST_FORM_LIMIT = 0.01f;
 // The bits that are all set in an infinity or a NaN.
 constexpr unsigned EXPONENT_BITS = 0x7c00u;
 

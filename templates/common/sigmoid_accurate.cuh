@@ -63,19 +63,3 @@ __device__ __forceinline__ void sigmoid_settle(float (&e)[M_BLOCKS][N_BLOCKS][4]
             p[mb][2 * n + 1] = pack(e[mb][n][2], e[mb][n][3]);
         }
 }
-
-// The same for the fragments of a warpgroup's product.
-template <int COUNT>
-__device__ __forceinline__ void sigmoid_settle(float (&e)[COUNT], Register (&p)[COUNT / 2]) {
-    Register largest = p[0];
-#pragma unroll
-    for (int i = 1; i < COUNT / 2; ++i) largest = max_halves(largest, p[i]);
-    if (short_form_holds(largest)) return;
-#pragma unroll
-    for (int i = 0; i < COUNT; i += 4) {
-        float four[4] = {e[i], e[i + 1], e[i + 2], e[i + 3]};
-        sigmoid_long(four);
-        p[i / 2] = pack(four[0], four[1]);
-        p[i / 2 + 1] = pack(four[2], four[3]);
-    }
-}

@@ -24,5 +24,3 @@ __device__ __forceinline__ float sigmoid_short(float t) {
 // P is final as it stands.
 template <int M_BLOCKS, int N_BLOCKS>
 __device__ __forceinline__ void sigmoid_settle(float (&)[M_BLOCKS][N_BLOCKS][4], Register (&)[M_BLOCKS][2 * N_BLOCKS]) {}
-template <int COUNT>
-__device__ __forceinline__ void sigmoid_settle(float (&)[COUNT], Register (&)[COUNT / 2]) {}

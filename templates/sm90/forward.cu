@@ -10,7 +10,7 @@
 #include "../common/dtype.cuh"
 #include "../common/mask.cuh"
 #include "../common/params.cuh"
-#include "../common/sigmoid.cuh"
+#include "../common/sigmoid_tile.cuh"
 #include "../common/nonfinite.cuh"
 #include "../ptx/barrier.cuh"
 #include "../ptx/mbarrier.cuh"
@@ -28,70 +28,84 @@ constexpr int Q_BYTES = tile_bytes(64);  // of one consumer's rows
 constexpr int K_STEPS = HEAD_DIM / 16, V_STEPS = TILE_N / 16;
 constexpr bool CONTINUOUS = Q_TILES > 1;  // the pipeline runs on from one query tile to the next
 
-// Shared memory, from a multiple of 1024 bytes: Q | the ring | barriers and flags.
-constexpr int RING = Q_TILES * CONSUMERS * Q_BYTES, BARRIERS = RING + STAGES * KV_BYTES;
-static_assert(SHARED_BYTES == BARRIERS + 2048 && THREADS == (CONSUMERS + 1) * 128);
+// Shared memory, from a multiple of 1024 bytes: Q | the ring of K | the ring of V | barriers and a flag.
+constexpr int K_RING = Q_TILES * CONSUMERS * Q_BYTES, V_RING = K_RING + STAGES * KV_BYTES, BARRIERS = V_RING + STAGES * KV_BYTES;
+static_assert(SHARED_BYTES == BARRIERS + 2048 && THREADS == (CONSUMERS + 1) * 128 && STAGES == 2);
 
 struct Shared {
     unsigned base;
 
-    __device__ __forceinline__ unsigned slot(int i) const { return base + RING + i * KV_BYTES; }
     __device__ __forceinline__ unsigned q(int tile, int consumer) const { return base + (tile * CONSUMERS + consumer) * Q_BYTES; }
-    // Barriers of a slot: filled, free again, and copied but not yet cleared of what hidden rows hold.
-    __device__ __forceinline__ unsigned full(int i) const { return base + BARRIERS + 8 * i; }
-    __device__ __forceinline__ unsigned empty(int i) const { return full(STAGES + i); }
-    __device__ __forceinline__ unsigned landed(int i) const { return full(2 * STAGES + i); }
-    __device__ __forceinline__ unsigned q_full(int tile, int consumer) const { return full(3 * STAGES + tile * CONSUMERS + consumer); }
+    __device__ __forceinline__ unsigned k(int slot) const { return base + K_RING + slot * KV_BYTES; }
+    __device__ __forceinline__ unsigned v(int slot) const { return base + V_RING + slot * KV_BYTES; }
+    // Barriers of each: filled, and free again; and of values that are there but not yet cleared of what hidden rows hold.
+    __device__ __forceinline__ unsigned k_full(int slot) const { return base + BARRIERS + 8 * slot; }
+    __device__ __forceinline__ unsigned k_empty(int slot) const { return k_full(STAGES + slot); }
+    __device__ __forceinline__ unsigned v_full(int slot) const { return k_full(2 * STAGES + slot); }
+    __device__ __forceinline__ unsigned v_empty(int slot) const { return k_full(3 * STAGES + slot); }
+    __device__ __forceinline__ unsigned v_landed(int slot) const { return k_full(4 * STAGES + slot); }
+    __device__ __forceinline__ unsigned q_full(int tile, int consumer) const { return k_full(5 * STAGES + tile * CONSUMERS + consumer); }
     __device__ __forceinline__ unsigned q_empty(int tile, int consumer) const { return q_full(Q_TILES + tile, consumer); }
+    __device__ __forceinline__ unsigned tile(int tile, int consumer) const { return base + BARRIERS + 512 + 16 * (tile * CONSUMERS + consumer); }  // what Q is of
     __device__ __forceinline__ unsigned cleared() const { return base + BARRIERS + 1008; }  // whether any values were
 };
 
-// The order in which a ring's slots are filled: the keys of a step come with the values of the step before.
-template <class Visit>
-__device__ __forceinline__ void ring_items(const Problem& problem, Visit visit) {
+// Producer: starts the copy of a tile into a slot.
+__device__ __forceinline__ void load(const TensorMap& map, unsigned slot, unsigned barrier, const Walk& at) {
+    mbarrier_arrive_expect(barrier, KV_BYTES);
+#pragma unroll
+    for (int panel = 0; panel < PANELS; ++panel)
+        tma_load(slot + panel * TILE_N * PANEL_ROW, map, barrier, panel * PANEL_COLUMNS, at.key * TILE_N, at.kv_head, at.batch);
+}
+
+// Producer: keys and values, each keys a step before their values. Values that some row must not see go past the cleaning warp first.
+__device__ __forceinline__ void load_rings(const ForwardTensorParams& params, const Shared shared) {
+    const Problem& problem = params.plain.problem;
+    Turn<STAGES> keys, values;
+    const auto load_keys = [&](const Walk& at) {
+        mbarrier_wait(shared.k_empty(keys.slot()), keys.parity() ^ 1);
+        load(params.k_map, shared.k(keys.slot()), shared.k_full(keys.slot()), at);
+        keys.next();
+    };
+    const auto load_values = [&](const Walk& at) {
+        const int slot = values.slot();
+        mbarrier_wait(shared.v_empty(slot), values.parity() ^ 1);
+        load(params.v_map, shared.v(slot), at.cleaned(problem) ? shared.v_landed(slot) : shared.v_full(slot), at);
+        values.next();
+    };
     for (Walk ahead(problem); ahead.valid(); ahead.next_tile(problem)) {
         Walk now = ahead;
-        visit(now, true);
+        load_keys(now);
         while (ahead.advance<CONTINUOUS>(problem)) {
-            visit(ahead, true);
-            visit(now, false);
+            load_keys(ahead);
+            load_values(now);
             now = ahead;
         }
-        visit(now, false);
+        load_values(now);
     }
 }
 
-// Producer: keys and values. Values that some row must not see go past the cleaning warp first.
-__device__ __forceinline__ void load_ring(const ForwardTensorParams& params, const Shared shared) {
-    const Problem& problem = params.plain.problem;
-    Turn<STAGES> turn;
-    ring_items(problem, [&](const Walk& at, bool keys) {
-        mbarrier_wait(shared.empty(turn.slot()), turn.parity() ^ 1);
-        const unsigned barrier = !keys && at.cleaned(problem) ? shared.landed(turn.slot()) : shared.full(turn.slot());
-        mbarrier_arrive_expect(barrier, KV_BYTES);
-#pragma unroll
-        for (int panel = 0; panel < PANELS; ++panel)
-            tma_load(shared.slot(turn.slot()) + panel * TILE_N * PANEL_ROW, keys ? params.k_map : params.v_map, barrier, panel * PANEL_COLUMNS,
-                     at.key * TILE_N, at.kv_head, at.batch);
-        turn.next();
-    });
-}
-
-// Producer: each consumer's rows of Q.
+// Producer: each consumer's rows of Q, and what they are rows of: first row, key tiles, head and batch; a negative row behind the last.
 __device__ __forceinline__ void load_queries(const ForwardTensorParams& params, const Shared shared) {
     Turn<Q_TILES> turn;
-    for (Walk at(params.plain.problem); at.valid(); at.next_tile(params.plain.problem)) {
+    Walk at(params.plain.problem);
+    for (bool more = true; more; at.next_tile(params.plain.problem), turn.next()) {
+        more = at.valid();
 #pragma unroll
         for (int consumer = 0; consumer < CONSUMERS; ++consumer) {
-            const unsigned barrier = shared.q_full(turn.slot(), consumer);
+            const unsigned full = shared.q_full(turn.slot(), consumer);
             mbarrier_wait(shared.q_empty(turn.slot(), consumer), turn.parity() ^ 1);
-            mbarrier_arrive_expect(barrier, Q_BYTES);
+            store_shared_16(shared.tile(turn.slot(), consumer), make_uint4(more ? at.row0 + consumer * 64 : -1, at.keys, at.head, at.batch));
+            if (!more) {
+                mbarrier_arrive(full);
+                continue;
+            }
+            mbarrier_arrive_expect(full, Q_BYTES);
 #pragma unroll
             for (int panel = 0; panel < PANELS; ++panel)
-                tma_load(shared.q(turn.slot(), consumer) + panel * 64 * PANEL_ROW, params.q_map, barrier, panel * PANEL_COLUMNS, at.row0 + consumer * 64,
+                tma_load(shared.q(turn.slot(), consumer) + panel * 64 * PANEL_ROW, params.q_map, full, panel * PANEL_COLUMNS, at.row0 + consumer * 64,
                          at.head, at.batch);
         }
-        turn.next();
     }
 }
 
@@ -99,37 +113,35 @@ __device__ __forceinline__ void load_queries(const ForwardTensorParams& params, 
 __device__ __forceinline__ void clean_values(const Problem& problem, const Shared shared, int lane) {
     Turn<STAGES> turn;
     unsigned parities = 0;  // of the slots' landed barriers
-    ring_items(problem, [&](const Walk& at, bool keys) {
-        if (!keys && at.cleaned(problem)) {
-            mbarrier_wait(shared.landed(turn.slot()), parities >> turn.slot() & 1);
-            parities ^= 1u << turn.slot();
-            if (clear_nonfinite(shared.slot(turn.slot()), KV_BYTES, lane)) store_shared(shared.cleared(), 1);
-            fence_async_shared();
-            __syncwarp();
-            if (lane == 0) mbarrier_arrive(shared.full(turn.slot()));
-        }
+    for (Walk at(problem); at.valid(); at.advance<true>(problem)) {
+        const int slot = turn.slot();
         turn.next();
-    });
+        if (!at.cleaned(problem)) continue;
+        mbarrier_wait(shared.v_landed(slot), parities >> slot & 1);
+        parities ^= 1u << slot;
+        if (clear_nonfinite(shared.v(slot), KV_BYTES, lane)) store_shared(shared.cleared(), 1);
+        fence_async_shared();
+        __syncwarp();
+        if (lane == 0) mbarrier_arrive(shared.v_full(slot));
+    }
 }
 
 // A consumer warpgroup: 64 query rows at a time.
 struct Consumer {
     const ForwardTensorParams& params;
     const Shared shared;
-    const float scale, bias;     // of the sigmoid's exponent
-    Turn<STAGES> turn;           // in the ring
-    Turn<Q_TILES> queries;       // among the Q tiles
-    Walk ahead;                  // where S = Q K^T is; O += P V is one key tile behind
-    int round;                   // of O
-    int stored = -1;             // the Q tile from whose place the last O still leaves
+    const SigmoidTile sigmoid;
+    unsigned parity = 0;     // of the slots of V; K is a slot ahead
+    Turn<Q_TILES> queries;   // the Q tile of S = Q K^T
+    int key = 0;             // the key tile of S
+    bool storing = false;    // the last O still leaves from its Q tile
 
     using Scores = float[TILE_N / 2];
     using Probabilities = Register[TILE_N / 4];  // four registers are the A operand for 16 keys
     float o[HEAD_DIM / 2];
 
     __device__ __forceinline__ Consumer(const ForwardTensorParams& params, const Shared shared)
-        : params(params), shared(shared), scale(sigmoid_scale(params.plain.problem.scale_log2)), bias(sigmoid_bias(params.plain.problem.bias_log2)),
-          ahead(params.plain.problem) {
+        : params(params), shared(shared), sigmoid(params.plain.problem) {
         clear();
     }
 
@@ -143,59 +155,33 @@ struct Consumer {
     static __device__ __forceinline__ int thread() { return thread_index() % 128; }
 
     // Gives a slot back, a lane per warp.
-    __device__ __forceinline__ void release(int slot) {
-        if (thread() % 32 == 0) mbarrier_arrive(shared.empty(slot));
+    __device__ __forceinline__ void release(unsigned empty) {
+        if (thread() % 32 == 0) mbarrier_arrive(empty);
     }
 
-    // Starts S = Q K^T with the ring's next slot, which it returns.
-    __device__ __forceinline__ int multiply_queries(Scores& s) {
-        const int slot = turn.slot();
-        if (ahead.key == 0) mbarrier_wait(shared.q_full(queries.slot(), consumer()), queries.parity());
-        mbarrier_wait(shared.full(slot), turn.parity());
-        turn.next();
-        const Descriptor q = descriptor(shared.q(queries.slot(), consumer()), 16), k = descriptor(shared.slot(slot), 16);
-        pin(s);
-        wgmma_fence();
+    // Starts S = Q K^T.
+    __device__ __forceinline__ void multiply_queries(Scores& s, int slot) {
+        const Descriptor q = descriptor(opaque(shared.q(queries.slot(), consumer())), 16), k = descriptor(opaque(shared.k(slot)), 16);
 #pragma unroll
         for (int step = 0; step < K_STEPS; ++step) wgmma(s, further(q, panel_step(step, 64)), further(k, panel_step(step, TILE_N)), step > 0);
         wgmma_commit();
-        return slot;
     }
 
-    // Starts O += P V with the ring's next slot, which it returns.
-    __device__ __forceinline__ int multiply_values(const Probabilities& p) {
-        const int slot = turn.slot();
-        mbarrier_wait(shared.full(slot), turn.parity());
-        turn.next();
-        const Descriptor v = descriptor(shared.slot(slot), TILE_N * PANEL_ROW);
-        pin(o);
-        wgmma_fence();
+    // Starts O += P V.
+    __device__ __forceinline__ void multiply_values(const Probabilities& p, int slot) {
+        const Descriptor v = descriptor(opaque(shared.v(slot)), TILE_N * PANEL_ROW);
 #pragma unroll
         for (int step = 0; step < V_STEPS; ++step) {
             const Register a[4] = {p[4 * step], p[4 * step + 1], p[4 * step + 2], p[4 * step + 3]};
             wgmma_rows(o, a, further(v, step * 16 * PANEL_ROW), 1);
         }
         wgmma_commit();
-        return slot;
-    }
-
-    // P = sigma(S) of the tile ahead.
-    __device__ __forceinline__ void activate(Scores& s, Probabilities& p) {
-#pragma unroll
-        for (int i = 0; i < TILE_N / 4; ++i) {
-            float &low = s[2 * i], &high = s[2 * i + 1];
-            low = sigmoid_begin(low, scale, bias);
-            high = sigmoid_begin(high, scale, bias);
-            p[i] = pack(sigmoid_short(low), sigmoid_short(high));
-        }
-        sigmoid_settle(s, p);
-        if (ahead.masked(params.plain.problem)) hide(p);
     }
 
     // Clears P where the row does not see the key.
     __device__ __forceinline__ void hide(Probabilities& p) {
         const Problem& problem = params.plain.problem;
-        const int row = ahead.row0 + consumer() * 64 + thread() / 32 * 16 + thread() % 32 / 4, column = ahead.key * TILE_N + 2 * (thread() & 3);
+        const int row = row0() + thread() / 32 * 16 + thread() % 32 / 4, column = key * TILE_N + 2 * (thread() & 3);
 #pragma unroll
         for (int i = 0; i < TILE_N / 4; ++i) {
             const int left = visible_keys_end(row + 8 * (i & 1), problem) - column - 16 * (i / 4) - 8 * (i >> 1 & 1);
@@ -203,77 +189,129 @@ struct Consumer {
         }
     }
 
-    // P of the first key tile, before the first step.
-    __device__ __forceinline__ void begin(Probabilities& p) {
-        Scores s;
-        const int keys = multiply_queries(s);
-        wgmma_wait<0>();
-        pin(s);
-        release(keys);
-        activate(s, p);
-        round = ahead.round;
+    // Enters the query tile whose Q comes next; false behind the last.
+    __device__ __forceinline__ bool enter() {
+        mbarrier_wait(shared.q_full(queries.slot(), consumer()), queries.parity());
+        key = 0;
+        return row0() >= 0;
     }
 
-    // One step of the pipeline: `p` is P of the key tile now; `next` becomes that of the one ahead.
-    __device__ __forceinline__ void step(Probabilities& p, Probabilities& next) {
+    // Of S: its first row, how many key tiles it has, and how many of these every row of the block's sees whole.
+    __device__ __forceinline__ unsigned tile() const { return shared.tile(queries.slot(), consumer()); }
+    __device__ __forceinline__ int row0() const { return load_shared(tile()); }
+    __device__ __forceinline__ int keys() const { return load_shared(tile() + 4); }
+    __device__ __forceinline__ int whole() const { return whole_tiles(row0() - consumer() * 64, params.plain.problem); }
+
+    // P of the first key tile, before the first step.
+    template <int SLOT>
+    __device__ __forceinline__ void begin(Probabilities& p) {
         Scores s;
-        const int keys = multiply_queries(s), values = multiply_values(p);
+        mbarrier_wait(shared.k_full(SLOT), parity);
+        pin(s);
+        wgmma_fence();
+        multiply_queries(s, SLOT);
+        wgmma_wait<0>();
+        pin(s);
+        release(shared.k_empty(SLOT));
+        sigmoid(s, p);
+        if (key >= whole()) hide(p);
+    }
+
+    // One step of the pipeline: `p` is P of the key tile in the slot; `next` becomes that of the one ahead, which the mask cuts or not.
+    template <int SLOT>
+    __device__ __forceinline__ void step(Probabilities& p, Probabilities& next, bool masked) {
+        Scores s;
+        mbarrier_wait(shared.k_full(SLOT ^ 1), parity ^ SLOT);
+        pin(s);
+        wgmma_fence();
+        multiply_queries(s, SLOT ^ 1);
+        mbarrier_wait(shared.v_full(SLOT), parity);
+        wgmma_fence();
+        multiply_values(p, SLOT);
         wgmma_wait<1>();
         pin(s);
-        release(keys);
-        activate(s, next);
+        release(shared.k_empty(SLOT ^ 1));
+        sigmoid(s, next);
+        if (masked) hide(next);
         wgmma_wait<0>();
         pin(o);
         pin(p);
-        release(values);
-        if (CONTINUOUS && ahead.key == 0) store(queries.slot() ^ 1);
-        round = ahead.round;
+        release(shared.v_empty(SLOT));
+        parity ^= SLOT;
     }
 
     // The last step, which has nothing ahead.
+    template <int SLOT>
     __device__ __forceinline__ void finish(Probabilities& p) {
-        const int values = multiply_values(p);
+        mbarrier_wait(shared.v_full(SLOT), parity);
+        pin(p);
+        pin(o);
+        wgmma_fence();
+        multiply_values(p, SLOT);
         wgmma_wait<0>();
         pin(o);
         pin(p);
-        release(values);
-        store(queries.slot());
+        release(shared.v_empty(SLOT));
+        parity ^= SLOT;
+        store();
         release_queries();
     }
 
-    // Moves on to the next key tile; false at the end of the pipeline's run.
-    __device__ __forceinline__ bool advance() {
+    // Moves on by one key tile, to the next query tile after the last; at the end of the pipeline's run it finishes that, and is false.
+    template <int SLOT>
+    __device__ __forceinline__ bool advance(Probabilities& p, Probabilities& next) {
         if (CONTINUOUS) release_queries();
-        const bool more = ahead.advance<CONTINUOUS>(params.plain.problem);
-        if (CONTINUOUS && more && ahead.key == 0) queries.next();
-        return more;
+        const bool last = ++key == keys();
+        if (last) {
+            if (CONTINUOUS) queries.next();
+            if (!CONTINUOUS || !enter()) {
+                finish<SLOT>(p);
+                return false;
+            }
+        }
+        step<SLOT>(p, next, key >= whole());
+        if (last) store();
+        return true;
     }
 
+    // Moves on by as many pairs of key tiles as every row sees whole, within this query tile.
+    __device__ __forceinline__ void advance_pairs(Probabilities& even, Probabilities& odd) {
+        if (CONTINUOUS) release_queries();
+        for (int pairs = (whole() - 1 - key) / 2; pairs > 0; --pairs) {
+            step<0>(even, odd, false);
+            step<1>(odd, even, false);
+            key += 2;
+        }
+    }
+
+    // The pipeline's run over key tiles, which alternate between the slots.
     __device__ __forceinline__ void run() {
         Probabilities even, odd;
-        while (ahead.valid()) {
-            begin(even);
+        int slot = 0;
+        while (enter()) {
+            if (slot == 0)
+                begin<0>(even);
+            else
+                begin<1>(odd);
             while (true) {
-                if (!advance()) break;
-                step(even, odd);
-                if (!advance()) {
-#pragma unroll
-                    for (int i = 0; i < TILE_N / 4; ++i) even[i] = odd[i];
-                    break;
+                if (slot == 0) {
+                    advance_pairs(even, odd);
+                    slot = 1;
+                    if (!advance<0>(even, odd)) break;
                 }
-                step(odd, even);
+                slot = 0;
+                if (!advance<1>(odd, even)) break;
             }
-            finish(even);
-            ahead.next_tile(params.plain.problem);
+            if (CONTINUOUS) break;
             queries.next();
         }
     }
 
     // Sends the finished O off from the place of its Q tile.
-    __device__ __forceinline__ void store(int slot) {
+    __device__ __forceinline__ void store() {
         constexpr float unscale = 1.0f / (1 << P_SCALE_LOG2);
         const int lane = thread() % 32, row = thread() / 32 * 16 + lane % 16;
-        const unsigned place = shared.q(slot, consumer());
+        const unsigned place = shared.q(finished(), consumer());
         barrier_sync(1 + consumer(), 128);  // no warp's products read Q any more
 #pragma unroll
         for (int step = 0; step < K_STEPS; ++step) {
@@ -285,23 +323,26 @@ struct Consumer {
         fence_async_shared();
         barrier_sync(1 + consumer(), 128);
         if (thread() == 0) {
-            const Walk now(params.plain.problem, round);
+            const uint4 tile = load_shared_16(shared.tile(finished(), consumer()));
 #pragma unroll
             for (int panel = 0; panel < PANELS; ++panel)
-                tma_store(params.o_map, place + panel * 64 * PANEL_ROW, panel * PANEL_COLUMNS, now.row0 + consumer() * 64, now.head, now.batch);
+                tma_store(params.o_map, place + panel * 64 * PANEL_ROW, panel * PANEL_COLUMNS, tile.x, tile.z, tile.w);
             tma_store_commit();
         }
         clear();
-        stored = slot;
+        storing = true;
     }
+
+    // The Q tile of the O that was finished last: S is in the one behind it where the pipeline runs on.
+    __device__ __forceinline__ int finished() const { return CONTINUOUS ? queries.slot() ^ 1 : 0; }
 
     // Gives the place of the last stored O back to Q.
     __device__ __forceinline__ void release_queries() {
-        if (stored >= 0 && thread() == 0) {
+        if (storing && thread() == 0) {
             tma_store_wait_read();
-            mbarrier_arrive(shared.q_empty(stored, consumer()));
+            mbarrier_arrive(shared.q_empty(finished(), consumer()));
         }
-        stored = -1;
+        storing = false;
     }
 
     // Adds what was cleared from values to the rows of O that see it, of every tile of this block.
@@ -317,7 +358,7 @@ struct Consumer {
                 const int row = at.row0 + consumer() * 64 + index / (K_STEPS * 2), column = index % (K_STEPS * 2) * 8;
                 if (row >= problem.seq_len_q || column >= problem.head_dim) continue;
                 uint4* out = reinterpret_cast<uint4*>(const_cast<Element*>(o.row(row)) + column);
-                *out = add_nonfinite(*out, v.data + column, v.stride, at.whole_keys(problem), visible_keys_end(row, problem), q.row(row), k, problem.head_dim,
+                *out = add_nonfinite(*out, v.data + column, v.stride, whole_tiles(at.row0, problem) * TILE_N, visible_keys_end(row, problem), q.row(row), k, problem.head_dim,
                                      problem.scale);
             }
         }
@@ -329,10 +370,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
     const Shared shared{(shared_address(memory) + 1023) & ~1023u};
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     if (threadIdx.x == 0) {
-        for (int i = 0; i < STAGES; ++i) {
-            mbarrier_init(shared.full(i), 1);
-            mbarrier_init(shared.empty(i), CONSUMERS * 4);
-            mbarrier_init(shared.landed(i), 1);
+        for (int slot = 0; slot < STAGES; ++slot) {
+            mbarrier_init(shared.k_full(slot), 1);
+            mbarrier_init(shared.k_empty(slot), CONSUMERS * 4);
+            mbarrier_init(shared.v_full(slot), 1);
+            mbarrier_init(shared.v_empty(slot), CONSUMERS * 4);
+            mbarrier_init(shared.v_landed(slot), 1);
         }
         for (int tile = 0; tile < Q_TILES; ++tile)
             for (int consumer = 0; consumer < CONSUMERS; ++consumer) {
@@ -346,7 +389,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
 
     if (warp < 4) {
         if constexpr (CONSUMERS > 1) registers_shrink<PRODUCER_REGISTERS>();
-        if (warp == 0 && lane == 0) load_ring(params, shared);
+        if (warp == 0 && lane == 0) load_rings(params, shared);
         if (warp == 1 && lane == 0) load_queries(params, shared);
         if (CAUSAL && warp == 2) clean_values(params.plain.problem, shared, lane);
     } else {

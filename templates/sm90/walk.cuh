@@ -4,19 +4,19 @@
 #include "../common/params.cuh"
 #include "../common/plan.cuh"
 
+// The key tiles that every row of a query tile sees whole; those behind them the mask cuts.
+__device__ __forceinline__ int whole_tiles(int row0, const Problem& problem) { return max(visible_keys_end(row0, problem), 0) / TILE_N; }
+
 struct Walk {
-    int round;                       // query tiles taken so far
+    int round = 0;                   // query tiles taken so far
     int row0, head, kv_head, batch;  // of the query tile
     int key = 0, keys;               // key tiles: this one, and how many there are
 
-    __device__ __forceinline__ explicit Walk(const Problem& problem, int round = 0) : round(round) { locate(problem); }
+    __device__ __forceinline__ explicit Walk(const Problem& problem) { locate(problem); }
 
     __device__ __forceinline__ bool valid() const { return row0 >= 0; }
-    // Whether some row does not see some key of this tile, and whether values of it could be seen by some rows alone.
-    __device__ __forceinline__ bool masked(const Problem& problem) const { return (key + 1) * TILE_N > visible_keys_end(row0, problem); }
-    __device__ __forceinline__ bool cleaned(const Problem& problem) const { return CAUSAL && masked(problem); }
-    // The keys of the tiles that every row sees whole.
-    __device__ __forceinline__ int whole_keys(const Problem& problem) const { return max(visible_keys_end(row0, problem), 0) / TILE_N * TILE_N; }
+    // Whether the tile's values are seen by some rows and not by others.
+    __device__ __forceinline__ bool cleaned(const Problem& problem) const { return CAUSAL && key >= whole_tiles(row0, problem); }
 
     __device__ __forceinline__ void next_tile(const Problem& problem) {
         ++round;
