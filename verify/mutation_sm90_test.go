@@ -4,10 +4,10 @@ import "regexp"
 
 // hopperMutations are of instructions that only sm_90 has. Each phase of each barrier has its own.
 var hopperMutations = []mutation{
-	{"arrival dropped", regexp.MustCompile(`(?m)^\s*mbarrier\.arrive\.shared.*$`), "", true},
-	{"arrival twice", regexp.MustCompile(`(?m)^(\s*mbarrier\.arrive\.shared.*)$`), "$1 $1", true},
-	{"wait dropped", regexp.MustCompile(`(?m)^\s*mbarrier\.try_wait\S+ p, .*$`), "setp.eq.s32 p, 0, 0;", true},
-	{"wait for the other phase", regexp.MustCompile(`(?m)^(\s*mbarrier\.try_wait\S+ p, \[%r\d+\]), (%r\d+);$`), ".reg .b32 t; xor.b32 t, $2, 1; $1, t;", true},
+	{"mbarrier arrival dropped", regexp.MustCompile(`(?m)^\s*mbarrier\.arrive\.shared.*$`), "", true},
+	{"mbarrier arrival twice", regexp.MustCompile(`(?m)^(\s*mbarrier\.arrive\.shared.*)$`), "$1 $1", true},
+	{"phase not waited for", regexp.MustCompile(`(?m)^\s*mbarrier\.try_wait\S+ p, .*$`), "setp.eq.s32 p, 0, 0;", true},
+	{"the other phase waited for", regexp.MustCompile(`(?m)^(\s*mbarrier\.try_wait\S+ p, \[%r\d+\]), (%r\d+);$`), ".reg .b32 t; xor.b32 t, $2, 1; $1, t;", true},
 	{"a byte more expected", regexp.MustCompile(`(?m)^(\s*mbarrier\.arrive\.expect_tx\S+ _, \[%r\d+\]), (%r\d+);$`), "{ .reg .b32 t; add.s32 t, $2, 1; $1, t; }", true},
 	{"half of the bytes expected", regexp.MustCompile(`(?m)^(\s*mbarrier\.arrive\.expect_tx\S+ _, \[%r\d+\]), (%r\d+);$`), "{ .reg .b32 t; shr.u32 t, $2, 1; $1, t; }", true},
 	{"one arrival more", regexp.MustCompile(`(?m)^(\s*mbarrier\.init\S+ \[%r\d+\]), (%r\d+);$`), "{ .reg .b32 t; add.s32 t, $2, 1; $1, t; }", true},
@@ -24,7 +24,7 @@ var hopperMutations = []mutation{
 	{"product not committed", regexp.MustCompile(`(?m)^\s*wgmma\.commit_group.*$`), "", true},
 	{"product not waited for", regexp.MustCompile(`(?m)^\s*wgmma\.wait_group\.sync\.aligned \d;$`), "", true},
 	{"wait for one product less", regexp.MustCompile(`(?m)^\s*wgmma\.wait_group\.sync\.aligned 0;$`), "wgmma.wait_group.sync.aligned 1;", true},
-	{"product dropped", regexp.MustCompile(`(?m)^\s*wgmma\.mma_async.*$`), "", false},
+	{"wgmma dropped", regexp.MustCompile(`(?m)^\s*wgmma\.mma_async.*$`), "", false},
 	{"sum begun anew", regexp.MustCompile(`(?m)^\s*setp\.ne\.b32 p, (%r\d+), 0;$`), "setp.eq.b32 p, $1, 0;", false},
 	{"operands swapped", regexp.MustCompile(`(?m)^(\s*wgmma\.mma_async.*\}), (%rd\d+), (%rd\d+), p, 1, 1, 0, 0;$`), "$1, $3, $2, p, 1, 1, 0, 0;", false},
 	{"rows taken for columns", regexp.MustCompile(`(?m)^(\s*wgmma\.mma_async.*), p, 1, 1, 1;$`), "$1, p, 1, 1, 0;", false},

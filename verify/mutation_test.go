@@ -22,7 +22,7 @@ type mutation struct {
 	name  string
 	lines *regexp.Regexp
 	to    string // of the line, as in regexp.Expand; empty drops it
-	every bool   // line has a mutant, not the one in the middle alone
+	every bool   // each line has a mutant of its own
 }
 
 // mutations of instructions that kernels of every family have.
@@ -80,13 +80,14 @@ func (m mutant) trap() *mutant {
 	return &m
 }
 
-// mutantsOf plants each mutation at one place of a kernel, in the middle of those that there are, or at every one.
+// mutantsOf plants each mutation at one place of a kernel, in the middle of those that there are; with -mutants some at
+// every place.
 func mutantsOf(pass, text string) []mutant {
 	var all []mutant
 	for _, x := range slices.Concat(mutations, hopperMutations) {
 		n := len(x.lines.FindAllStringIndex(text, -1))
 		for i := range n {
-			if x.every || i == n/2 {
+			if i == n/2 || x.every && *allMutants {
 				all = append(all, mutant{x, pass, i, n})
 			}
 		}
@@ -191,11 +192,11 @@ func runMutantOnce(t *testing.T, p *sigattn.Package, m *mutator, bare bool) Repo
 // number, which moves with the kernel.
 var equivalent = map[string]string{
 	"fwd_sm90: accumulator not cleared":                "the half of a pair that it fills is dropped",
-	"fwd_sm90: arrival dropped, 8 of 11":               "the ring's last slot is filled no more",
-	"fwd_sm90: arrival dropped, 9 of 11":               "Q's last place is filled no more",
-	"fwd_sm90: arrival twice, 8 of 11":                 "the ring's last slot is filled no more",
-	"fwd_sm90: arrival twice, 9 of 11":                 "Q's last place is filled no more",
-	"fwd_sm90: wait dropped, 10 of 17":                 "the ring's first slot is free",
+	"fwd_sm90: mbarrier arrival dropped, 8 of 11":      "the ring's last slot is filled no more",
+	"fwd_sm90: mbarrier arrival dropped, 9 of 11":      "Q's last place is filled no more",
+	"fwd_sm90: mbarrier arrival twice, 8 of 11":        "the ring's last slot is filled no more",
+	"fwd_sm90: mbarrier arrival twice, 9 of 11":        "Q's last place is filled no more",
+	"fwd_sm90: phase not waited for, 10 of 17":         "the ring's first slot is free",
 	"fwd_sm90: place reused before it is read, 3 of 3": "Q's last place is filled no more",
 	"fwd_sm90: registers not fenced, 3 of 6":           "the fence before the other product covers it",
 	"fwd_sm90: registers not fenced, 5 of 6":           "the fence before the other product covers it",
