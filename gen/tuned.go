@@ -23,8 +23,9 @@ type choice struct {
 var tuned = []choice{
 	// pass           archs   head dims  dtype mask sigmoid M    N    S  Q tiles
 	{sigattn.Forward, hopper, dims(32, 64), 0, 0, 0, warpgroups(192, 96, 2, 2)},
-	{sigattn.Forward, hopper, dims(96, 128), 0, 0, 0, warpgroups(128, 128, 2, 2)},
-	{sigattn.Forward, hopper, dims(192), 0, 0, 0, warpgroups(128, 96, 2, 1)},
+	{sigattn.Forward, hopper, dims(96), 0, 0, 0, warpgroups(192, 80, 2, 2)},
+	{sigattn.Forward, hopper, dims(128), 0, 0, 0, warpgroups(128, 128, 2, 2)},
+	{sigattn.Forward, hopper, dims(192), 0, 0, 0, warpgroups(128, 64, 2, 2)},
 	{sigattn.Forward, hopper, dims(256), 0, 0, 0, warpgroups(128, 64, 2, 1)},
 
 	// pass           archs head dims  dtype mask sigmoid M    N  S  W  B           G   Q  paced

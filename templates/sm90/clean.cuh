@@ -13,9 +13,8 @@ __device__ __forceinline__ bool finite(const uint4& chunk) {
     return (carries & signs) == signs;
 }
 
-// Zeroes the non-finite elements of so many bytes; true where there were any.
-__device__ __forceinline__ bool clear_nonfinite(unsigned tile, int bytes, int lane) {
-    bool found = false;
+// Zeroes the non-finite elements of so many bytes.
+__device__ __forceinline__ void clear_nonfinite(unsigned tile, int bytes, int lane) {
 #pragma unroll 4
     for (int offset = lane * 16; offset < bytes; offset += 32 * 16) {
         const uint4 chunk = load_shared_16(tile + offset);
@@ -27,7 +26,5 @@ __device__ __forceinline__ bool clear_nonfinite(unsigned tile, int bytes, int la
             if (nonfinite(words[i] >> 16)) words[i] &= 0x0000ffffu;
             store_shared(tile + offset + 4 * i, words[i]);
         }
-        found = true;
     }
-    return __any_sync(0xffffffffu, found);
 }

@@ -33,13 +33,15 @@ constexpr int K_RING = Q_TILES * CONSUMERS * Q_BYTES, V_RING = K_RING + STAGES *
 static_assert(SHARED_BYTES == BARRIERS + 2048 && THREADS == (CONSUMERS + 1) * 128 && STAGES == 2);
 
 struct Shared {
-    unsigned base;
+    unsigned base, barriers;
+
+    __device__ __forceinline__ explicit Shared(unsigned base, int run = 0) : base(base), barriers(base + BARRIERS + run * 256) {}
 
     __device__ __forceinline__ unsigned q(int tile, int consumer) const { return base + (tile * CONSUMERS + consumer) * Q_BYTES; }
     __device__ __forceinline__ unsigned k(int slot) const { return base + K_RING + slot * KV_BYTES; }
     __device__ __forceinline__ unsigned v(int slot) const { return base + V_RING + slot * KV_BYTES; }
     // Barriers of each: filled, and free again; and of values that are there but not yet cleared of what hidden rows hold.
-    __device__ __forceinline__ unsigned k_full(int slot) const { return base + BARRIERS + 8 * slot; }
+    __device__ __forceinline__ unsigned k_full(int slot) const { return barriers + 8 * slot; }
     __device__ __forceinline__ unsigned k_empty(int slot) const { return k_full(STAGES + slot); }
     __device__ __forceinline__ unsigned v_full(int slot) const { return k_full(2 * STAGES + slot); }
     __device__ __forceinline__ unsigned v_empty(int slot) const { return k_full(3 * STAGES + slot); }
@@ -47,7 +49,6 @@ struct Shared {
     __device__ __forceinline__ unsigned q_full(int tile, int consumer) const { return k_full(5 * STAGES + tile * CONSUMERS + consumer); }
     __device__ __forceinline__ unsigned q_empty(int tile, int consumer) const { return q_full(Q_TILES + tile, consumer); }
     __device__ __forceinline__ unsigned tile(int tile, int consumer) const { return base + BARRIERS + 512 + 16 * (tile * CONSUMERS + consumer); }  // what Q is of
-    __device__ __forceinline__ unsigned cleared() const { return base + BARRIERS + 1008; }  // whether any values were
 };
 
 // Producer: starts the copy of a tile into a slot.
@@ -58,8 +59,9 @@ __device__ __forceinline__ void load(const TensorMap& map, unsigned slot, unsign
         tma_load(slot + panel * TILE_N * PANEL_ROW, map, barrier, panel * PANEL_COLUMNS, at.key * TILE_N, at.kv_head, at.batch);
 }
 
-// Producer: keys and values, each keys a step before their values. Values that some row must not see go past the cleaning warp first.
-__device__ __forceinline__ void load_rings(const ForwardTensorParams& params, const Shared shared) {
+// Producer: keys and values, each keys a step before their values. Where `careful`, values that some row must not see go past the cleaning
+// warp first.
+__device__ __forceinline__ void load_rings(const ForwardTensorParams& params, const Shared shared, bool careful) {
     const Problem& problem = params.plain.problem;
     Turn<STAGES> keys, values;
     const auto load_keys = [&](const Walk& at) {
@@ -70,7 +72,7 @@ __device__ __forceinline__ void load_rings(const ForwardTensorParams& params, co
     const auto load_values = [&](const Walk& at) {
         const int slot = values.slot();
         mbarrier_wait(shared.v_empty(slot), values.parity() ^ 1);
-        load(params.v_map, shared.v(slot), at.cleaned(problem) ? shared.v_landed(slot) : shared.v_full(slot), at);
+        load(params.v_map, shared.v(slot), careful && at.cut(problem) ? shared.v_landed(slot) : shared.v_full(slot), at);
         values.next();
     };
     for (Walk ahead(problem); ahead.valid(); ahead.next_tile(problem)) {
@@ -109,17 +111,17 @@ __device__ __forceinline__ void load_queries(const ForwardTensorParams& params, 
     }
 }
 
-// Producer: clears non-finite values from tiles that the mask cuts, since 0 * inf is NaN. What was cleared is added to O in the end.
+// Producer: clears non-finite values from tiles that the mask cuts, since 0 * inf is NaN.
 __device__ __forceinline__ void clean_values(const Problem& problem, const Shared shared, int lane) {
     Turn<STAGES> turn;
     unsigned parities = 0;  // of the slots' landed barriers
     for (Walk at(problem); at.valid(); at.advance<true>(problem)) {
         const int slot = turn.slot();
         turn.next();
-        if (!at.cleaned(problem)) continue;
+        if (!at.cut(problem)) continue;
         mbarrier_wait(shared.v_landed(slot), parities >> slot & 1);
         parities ^= 1u << slot;
-        if (clear_nonfinite(shared.v(slot), KV_BYTES, lane)) store_shared(shared.cleared(), 1);
+        clear_nonfinite(shared.v(slot), KV_BYTES, lane);
         fence_async_shared();
         __syncwarp();
         if (lane == 0) mbarrier_arrive(shared.v_full(slot));
@@ -129,12 +131,14 @@ __device__ __forceinline__ void clean_values(const Problem& problem, const Share
 // A consumer warpgroup: 64 query rows at a time.
 struct Consumer {
     const ForwardTensorParams& params;
-    const Shared shared;
+    Shared shared;
     const SigmoidTile sigmoid;
-    unsigned parity = 0;     // of the slots of V; K is a slot ahead
+    unsigned parity;         // of the slots of V; K is a slot ahead
     Turn<Q_TILES> queries;   // the Q tile of S = Q K^T
-    int key = 0;             // the key tile of S
-    bool storing = false;    // the last O still leaves from its Q tile
+    int key;                 // the key tile of S
+    bool finished;           // O is that of the Q tile before, and not stored yet
+    bool storing;            // the last O still leaves from its Q tile
+    bool spoiled = false;    // some O was not finite
 
     using Scores = float[TILE_N / 2];
     using Probabilities = Register[TILE_N / 4];  // four registers are the A operand for 16 keys
@@ -143,6 +147,13 @@ struct Consumer {
     __device__ __forceinline__ Consumer(const ForwardTensorParams& params, const Shared shared)
         : params(params), shared(shared), sigmoid(params.plain.problem) {
         clear();
+    }
+
+    // Before each run.
+    __device__ __forceinline__ void start() {
+        parity = 0;
+        queries = Turn<Q_TILES>();
+        finished = storing = false;
     }
 
     __device__ __forceinline__ void clear() {
@@ -217,14 +228,16 @@ struct Consumer {
         if (key >= whole()) hide(p);
     }
 
-    // One step of the pipeline: `p` is P of the key tile in the slot; `next` becomes that of the one ahead, which the mask cuts or not.
+    // One step of the pipeline: `p` is P of the key tile in the slot; `next` becomes that of the one ahead. Only where it is not `plain` may the
+    // mask cut that tile, and O be a finished one that must leave first.
     template <int SLOT>
-    __device__ __forceinline__ void step(Probabilities& p, Probabilities& next, bool masked) {
+    __device__ __forceinline__ void step(Probabilities& p, Probabilities& next, bool plain) {
         Scores s;
         mbarrier_wait(shared.k_full(SLOT ^ 1), parity ^ SLOT);
         pin(s);
         wgmma_fence();
         multiply_queries(s, SLOT ^ 1);
+        if (!plain && finished) store();
         mbarrier_wait(shared.v_full(SLOT), parity);
         wgmma_fence();
         multiply_values(p, SLOT);
@@ -232,7 +245,7 @@ struct Consumer {
         pin(s);
         release(shared.k_empty(SLOT ^ 1));
         sigmoid(s, next);
-        if (masked) hide(next);
+        if (!plain && key >= whole()) hide(next);
         wgmma_wait<0>();
         pin(o);
         pin(p);
@@ -263,23 +276,28 @@ struct Consumer {
         if (CONTINUOUS) release_queries();
         const bool last = ++key == keys();
         if (last) {
+            if (finished) {  // by the step before
+                store();
+                release_queries();
+            }
             if (CONTINUOUS) queries.next();
             if (!CONTINUOUS || !enter()) {
                 finish<SLOT>(p);
                 return false;
             }
         }
-        step<SLOT>(p, next, key >= whole());
-        if (last) store();
+        step<SLOT>(p, next, false);
+        finished = last;
         return true;
     }
 
     // Moves on by as many pairs of key tiles as every row sees whole, within this query tile.
     __device__ __forceinline__ void advance_pairs(Probabilities& even, Probabilities& odd) {
+        if (finished) return;
         if (CONTINUOUS) release_queries();
         for (int pairs = (whole() - 1 - key) / 2; pairs > 0; --pairs) {
-            step<0>(even, odd, false);
-            step<1>(odd, even, false);
+            step<0>(even, odd, true);
+            step<1>(odd, even, true);
             key += 2;
         }
     }
@@ -288,6 +306,7 @@ struct Consumer {
     __device__ __forceinline__ void run() {
         Probabilities even, odd;
         int slot = 0;
+        start();
         while (enter()) {
             if (slot == 0)
                 begin<0>(even);
@@ -311,46 +330,57 @@ struct Consumer {
     __device__ __forceinline__ void store() {
         constexpr float unscale = 1.0f / (1 << P_SCALE_LOG2);
         const int lane = thread() % 32, row = thread() / 32 * 16 + lane % 16;
-        const unsigned place = shared.q(finished(), consumer());
+        const unsigned place = shared.q(stored_slot(), consumer());
         barrier_sync(1 + consumer(), 128);  // no warp's products read Q any more
+        float zero = 0.0f;
 #pragma unroll
         for (int step = 0; step < K_STEPS; ++step) {
             Register r[4];
 #pragma unroll
-            for (int i = 0; i < 4; ++i) r[i] = pack(o[8 * step + 2 * i] * unscale, o[8 * step + 2 * i + 1] * unscale);
+            for (int i = 0; i < 4; ++i) {
+                const float low = o[8 * step + 2 * i], high = o[8 * step + 2 * i + 1];
+                if (CAUSAL) zero = fmaf(low, 0.0f, fmaf(high, 0.0f, zero));
+                r[i] = pack(low * unscale, high * unscale);
+            }
             store_matrix_x4(place + swizzled(row, 2 * step + lane / 16, 64), r[0], r[1], r[2], r[3]);
         }
         fence_async_shared();
         barrier_sync(1 + consumer(), 128);
         if (thread() == 0) {
-            const uint4 tile = load_shared_16(shared.tile(finished(), consumer()));
+            const uint4 tile = load_shared_16(shared.tile(stored_slot(), consumer()));
 #pragma unroll
             for (int panel = 0; panel < PANELS; ++panel)
                 tma_store(params.o_map, place + panel * 64 * PANEL_ROW, panel * PANEL_COLUMNS, tile.x, tile.z, tile.w);
             tma_store_commit();
         }
         clear();
+        finished = false;
         storing = true;
+        spoiled |= zero != 0.0f;
     }
 
-    // The Q tile of the O that was finished last: S is in the one behind it where the pipeline runs on.
-    __device__ __forceinline__ int finished() const { return CONTINUOUS ? queries.slot() ^ 1 : 0; }
+    // The Q tile of the O that is stored: S is in the one behind it where the pipeline runs on.
+    __device__ __forceinline__ int stored_slot() const { return CONTINUOUS ? queries.slot() ^ 1 : 0; }
 
     // Gives the place of the last stored O back to Q.
     __device__ __forceinline__ void release_queries() {
         if (storing && thread() == 0) {
             tma_store_wait_read();
-            mbarrier_arrive(shared.q_empty(finished(), consumer()));
+            mbarrier_arrive(shared.q_empty(stored_slot(), consumer()));
         }
         storing = false;
     }
 
-    // Adds what was cleared from values to the rows of O that see it, of every tile of this block.
-    __device__ __forceinline__ void restore_cleared() {
+    // Waits until every O is in global memory, for all of the warpgroup.
+    __device__ __forceinline__ void wait_stored() {
         if (thread() == 0) tma_store_wait();
         barrier_sync(1 + consumer(), 128);
-        if (load_shared(shared.cleared()) == 0) return;
+    }
+
+    // Adds what was cleared from values to the rows of O that see it.
+    __device__ __forceinline__ void restore_cleared() {
         const Problem& problem = params.plain.problem;
+        wait_stored();
         for (Walk at(problem); at.valid(); at.next_tile(problem)) {
             const Rows q(params.plain.q, params.plain.q_strides, at.batch, at.head), k(params.plain.k, params.plain.k_strides, at.batch, at.kv_head);
             const Rows v(params.plain.v, params.plain.v_strides, at.batch, at.kv_head), o(params.plain.o, params.plain.o_strides, at.batch, at.head);
@@ -358,44 +388,67 @@ struct Consumer {
                 const int row = at.row0 + consumer() * 64 + index / (K_STEPS * 2), column = index % (K_STEPS * 2) * 8;
                 if (row >= problem.seq_len_q || column >= problem.head_dim) continue;
                 uint4* out = reinterpret_cast<uint4*>(const_cast<Element*>(o.row(row)) + column);
-                *out = add_nonfinite(*out, v.data + column, v.stride, whole_tiles(at.row0, problem) * TILE_N, visible_keys_end(row, problem), q.row(row), k, problem.head_dim,
-                                     problem.scale);
+                *out = add_nonfinite(*out, v.data + column, v.stride, whole_tiles(at.row0, problem) * TILE_N, visible_keys_end(row, problem),
+                                     q.row(row), k, problem.head_dim, problem.scale);
             }
         }
     }
 };
 
+__device__ __forceinline__ void init_barriers(const Shared& shared) {
+    for (int slot = 0; slot < STAGES; ++slot) {
+        mbarrier_init(shared.k_full(slot), 1);
+        mbarrier_init(shared.k_empty(slot), CONSUMERS * 4);
+        mbarrier_init(shared.v_full(slot), 1);
+        mbarrier_init(shared.v_empty(slot), CONSUMERS * 4);
+        mbarrier_init(shared.v_landed(slot), 1);
+    }
+    for (int tile = 0; tile < Q_TILES; ++tile)
+        for (int consumer = 0; consumer < CONSUMERS; ++consumer) {
+            mbarrier_init(shared.q_full(tile, consumer), 1);
+            mbarrier_init(shared.q_empty(tile, consumer), 1);
+        }
+    mbarrier_init_fence();
+}
+
+// Whether some thread's O was not finite, so that the block takes its tiles once more, with barriers of their own; all threads call it.
+__device__ __forceinline__ bool begin_again(const Shared& again, bool spoiled) {
+    if (!block_or(spoiled)) return false;
+    if (threadIdx.x == 0) init_barriers(again);
+    barrier_sync(0, THREADS);
+    return true;
+}
+
+// The producer's warpgroup: a warp for keys and values, one for Q, and where hidden values may not be finite one that clears them.
+__device__ __forceinline__ void produce(const ForwardTensorParams& params, const Shared shared, bool careful) {
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    if (warp == 0 && lane == 0) load_rings(params, shared, careful);
+    if (warp == 1 && lane == 0) load_queries(params, shared);
+    if (warp == 2 && careful) clean_values(params.plain.problem, shared, lane);
+    __syncwarp();
+}
+
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ ForwardTensorParams params) {
     extern __shared__ unsigned char memory[];
-    const Shared shared{(shared_address(memory) + 1023) & ~1023u};
-    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    if (threadIdx.x == 0) {
-        for (int slot = 0; slot < STAGES; ++slot) {
-            mbarrier_init(shared.k_full(slot), 1);
-            mbarrier_init(shared.k_empty(slot), CONSUMERS * 4);
-            mbarrier_init(shared.v_full(slot), 1);
-            mbarrier_init(shared.v_empty(slot), CONSUMERS * 4);
-            mbarrier_init(shared.v_landed(slot), 1);
-        }
-        for (int tile = 0; tile < Q_TILES; ++tile)
-            for (int consumer = 0; consumer < CONSUMERS; ++consumer) {
-                mbarrier_init(shared.q_full(tile, consumer), 1);
-                mbarrier_init(shared.q_empty(tile, consumer), 1);
-            }
-        if (CAUSAL) store_shared(shared.cleared(), 0);
-        mbarrier_init_fence();
-    }
+    const unsigned base = (shared_address(memory) + 1023) & ~1023u;
+    const Shared shared(base), again(base, 1);
+    if (threadIdx.x == 0) init_barriers(shared);
     __syncthreads();
 
-    if (warp < 4) {
+    // A hidden value that is not finite spoils O, which shows in its results. Then, and only then, all is done again with care.
+    if (threadIdx.x < 128) {
         if constexpr (CONSUMERS > 1) registers_shrink<PRODUCER_REGISTERS>();
-        if (warp == 0 && lane == 0) load_rings(params, shared);
-        if (warp == 1 && lane == 0) load_queries(params, shared);
-        if (CAUSAL && warp == 2) clean_values(params.plain.problem, shared, lane);
+        produce(params, shared, false);
+        if (CAUSAL && begin_again(again, false)) produce(params, again, true);
     } else {
         if constexpr (CONSUMERS > 1) registers_grow<CONSUMER_REGISTERS>();
         Consumer consumer(params, shared);
         consumer.run();
-        if (CAUSAL) consumer.restore_cleared();
+        if (CAUSAL && begin_again(again, consumer.spoiled)) {
+            consumer.wait_stored();
+            consumer.shared = again;
+            consumer.run();
+            consumer.restore_cleared();
+        }
     }
 }

@@ -15,8 +15,8 @@ struct Walk {
     __device__ __forceinline__ explicit Walk(const Problem& problem) { locate(problem); }
 
     __device__ __forceinline__ bool valid() const { return row0 >= 0; }
-    // Whether the tile's values are seen by some rows and not by others.
-    __device__ __forceinline__ bool cleaned(const Problem& problem) const { return CAUSAL && key >= whole_tiles(row0, problem); }
+    // Whether the mask cuts the key tile: some rows do not see some keys.
+    __device__ __forceinline__ bool cut(const Problem& problem) const { return key >= whole_tiles(row0, problem); }
 
     __device__ __forceinline__ void next_tile(const Problem& problem) {
         ++round;
