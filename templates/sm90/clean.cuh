@@ -15,7 +15,7 @@ __device__ __forceinline__ bool finite(const uint4& chunk) {
 
 // Zeroes the non-finite elements of so many bytes.
 __device__ __forceinline__ void clear_nonfinite(unsigned tile, int bytes, int lane) {
-#pragma unroll 4
+#pragma unroll 1
     for (int offset = lane * 16; offset < bytes; offset += 32 * 16) {
         const uint4 chunk = load_shared_16(tile + offset);
         if (finite(chunk)) continue;

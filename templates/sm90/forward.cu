@@ -1,7 +1,7 @@
 // FlashSigmoid, Algorithm 1, for Hopper: O = sigma(scale * Q K^T + bias) V.
 //
-// A block stays on its SM and takes one tile of TILE_M query rows after another. Its first warpgroup feeds the others: one warp loads tiles of
-// keys and values into a ring, one loads Q. Each consumer warpgroup owns 64 rows. Sigmoid needs no row statistics, so key tiles are
+// A block stays on its SM and takes one tile of TILE_M query rows after another. Its first warpgroup feeds the others: its warps load tiles of
+// keys, values and Q. Each consumer warpgroup owns 64 rows. Sigmoid needs no row statistics, so key tiles are
 // independent work, and so are query tiles: with two Q tiles in shared memory a consumer's pipeline runs on from one to the next. Its step:
 //
 //     S = Q K(next)^T   |   O += P V(now)   beside each other on the tensor cores
@@ -28,62 +28,43 @@ constexpr int Q_BYTES = tile_bytes(64);  // of one consumer's rows
 constexpr int K_STEPS = HEAD_DIM / 16, V_STEPS = TILE_N / 16;
 constexpr bool CONTINUOUS = Q_TILES > 1;  // the pipeline runs on from one query tile to the next
 
-// Shared memory, from a multiple of 1024 bytes: Q | the ring of K | the ring of V | barriers and a flag.
-constexpr int K_RING = Q_TILES * CONSUMERS * Q_BYTES, V_RING = K_RING + STAGES * KV_BYTES, BARRIERS = V_RING + STAGES * KV_BYTES;
-static_assert(SHARED_BYTES == BARRIERS + 2048 && THREADS == (CONSUMERS + 1) * 128 && STAGES == 2);
+// Shared memory, from a multiple of 1024 bytes: barriers and what Q is of | Q | the ring of K | the ring of V. A second run begins 1024 bytes
+// further on, where its barriers are fresh.
+constexpr int Q_PLACE = 1024, K_RING = Q_PLACE + Q_TILES * CONSUMERS * Q_BYTES, V_RING = K_RING + STAGES * KV_BYTES;
+static_assert(SHARED_BYTES == V_RING + STAGES * KV_BYTES + 2 * 1024 && THREADS == (CONSUMERS + 1) * 128 && STAGES == 2);
 
 struct Shared {
-    unsigned base, barriers;
+    unsigned base;
 
-    __device__ __forceinline__ explicit Shared(unsigned base, int run = 0) : base(base), barriers(base + BARRIERS + run * 256) {}
-
-    __device__ __forceinline__ unsigned q(int tile, int consumer) const { return base + (tile * CONSUMERS + consumer) * Q_BYTES; }
+    __device__ __forceinline__ unsigned q(int tile, int consumer) const { return base + Q_PLACE + (tile * CONSUMERS + consumer) * Q_BYTES; }
     __device__ __forceinline__ unsigned k(int slot) const { return base + K_RING + slot * KV_BYTES; }
     __device__ __forceinline__ unsigned v(int slot) const { return base + V_RING + slot * KV_BYTES; }
     // Barriers of each: filled, and free again; and of values that are there but not yet cleared of what hidden rows hold.
-    __device__ __forceinline__ unsigned k_full(int slot) const { return barriers + 8 * slot; }
+    __device__ __forceinline__ unsigned k_full(int slot) const { return base + 8 * slot; }
     __device__ __forceinline__ unsigned k_empty(int slot) const { return k_full(STAGES + slot); }
     __device__ __forceinline__ unsigned v_full(int slot) const { return k_full(2 * STAGES + slot); }
     __device__ __forceinline__ unsigned v_empty(int slot) const { return k_full(3 * STAGES + slot); }
     __device__ __forceinline__ unsigned v_landed(int slot) const { return k_full(4 * STAGES + slot); }
     __device__ __forceinline__ unsigned q_full(int tile, int consumer) const { return k_full(5 * STAGES + tile * CONSUMERS + consumer); }
     __device__ __forceinline__ unsigned q_empty(int tile, int consumer) const { return q_full(Q_TILES + tile, consumer); }
-    __device__ __forceinline__ unsigned tile(int tile, int consumer) const { return base + BARRIERS + 512 + 16 * (tile * CONSUMERS + consumer); }  // what Q is of
+    __device__ __forceinline__ unsigned tile(int tile, int consumer) const { return base + 512 + 16 * (tile * CONSUMERS + consumer); }  // what Q is of
 };
 
-// Producer: starts the copy of a tile into a slot.
-__device__ __forceinline__ void load(const TensorMap& map, unsigned slot, unsigned barrier, const Walk& at) {
-    mbarrier_arrive_expect(barrier, KV_BYTES);
-#pragma unroll
-    for (int panel = 0; panel < PANELS; ++panel)
-        tma_load(slot + panel * TILE_N * PANEL_ROW, map, barrier, panel * PANEL_COLUMNS, at.key * TILE_N, at.kv_head, at.batch);
-}
-
-// Producer: keys and values, each keys a step before their values. Where `careful`, values that some row must not see go past the cleaning
-// warp first.
-__device__ __forceinline__ void load_rings(const ForwardTensorParams& params, const Shared shared, bool careful) {
+// Producer: the key tiles' keys, or their values. Where `careful`, values go past the cleaning warp first.
+template <bool VALUES>
+__device__ __forceinline__ void load_ring(const ForwardTensorParams& params, const Shared shared, bool careful) {
     const Problem& problem = params.plain.problem;
-    Turn<STAGES> keys, values;
-    const auto load_keys = [&](const Walk& at) {
-        mbarrier_wait(shared.k_empty(keys.slot()), keys.parity() ^ 1);
-        load(params.k_map, shared.k(keys.slot()), shared.k_full(keys.slot()), at);
-        keys.next();
-    };
-    const auto load_values = [&](const Walk& at) {
-        const int slot = values.slot();
-        mbarrier_wait(shared.v_empty(slot), values.parity() ^ 1);
-        load(params.v_map, shared.v(slot), careful && at.cut(problem) ? shared.v_landed(slot) : shared.v_full(slot), at);
-        values.next();
-    };
-    for (Walk ahead(problem); ahead.valid(); ahead.next_tile(problem)) {
-        Walk now = ahead;
-        load_keys(now);
-        while (ahead.advance<CONTINUOUS>(problem)) {
-            load_keys(ahead);
-            load_values(now);
-            now = ahead;
-        }
-        load_values(now);
+    Turn<STAGES> turn;
+    for (Walk at(problem); at.valid(); at.next(problem)) {
+        const int slot = turn.slot();
+        mbarrier_wait(VALUES ? shared.v_empty(slot) : shared.k_empty(slot), turn.parity() ^ 1);
+        const unsigned full = !VALUES ? shared.k_full(slot) : careful ? shared.v_landed(slot) : shared.v_full(slot);
+        mbarrier_arrive_expect(full, KV_BYTES);
+#pragma unroll
+        for (int panel = 0; panel < PANELS; ++panel)
+            tma_load((VALUES ? shared.v(slot) : shared.k(slot)) + panel * TILE_N * PANEL_ROW, VALUES ? params.v_map : params.k_map, full,
+                     panel * PANEL_COLUMNS, at.key * TILE_N, at.kv_head, at.batch);
+        turn.next();
     }
 }
 
@@ -111,20 +92,17 @@ __device__ __forceinline__ void load_queries(const ForwardTensorParams& params, 
     }
 }
 
-// Producer: clears non-finite values from tiles that the mask cuts, since 0 * inf is NaN.
+// Producer: passes values on, cleared of non-finite ones where the mask cuts the tile, since 0 * inf is NaN.
 __device__ __forceinline__ void clean_values(const Problem& problem, const Shared shared, int lane) {
     Turn<STAGES> turn;
-    unsigned parities = 0;  // of the slots' landed barriers
-    for (Walk at(problem); at.valid(); at.advance<true>(problem)) {
+    for (Walk at(problem); at.valid(); at.next(problem)) {
         const int slot = turn.slot();
-        turn.next();
-        if (!at.cut(problem)) continue;
-        mbarrier_wait(shared.v_landed(slot), parities >> slot & 1);
-        parities ^= 1u << slot;
-        clear_nonfinite(shared.v(slot), KV_BYTES, lane);
+        mbarrier_wait(shared.v_landed(slot), turn.parity());
+        if (at.cut(problem)) clear_nonfinite(shared.v(slot), KV_BYTES, lane);
         fence_async_shared();
         __syncwarp();
         if (lane == 0) mbarrier_arrive(shared.v_full(slot));
+        turn.next();
     }
 }
 
@@ -133,12 +111,14 @@ struct Consumer {
     const ForwardTensorParams& params;
     Shared shared;
     const SigmoidTile sigmoid;
-    unsigned parity;         // of the slots of V; K is a slot ahead
-    Turn<Q_TILES> queries;   // the Q tile of S = Q K^T
     int key;                 // the key tile of S
-    bool finished;           // O is that of the Q tile before, and not stored yet
-    bool storing;            // the last O still leaves from its Q tile
-    bool spoiled = false;    // some O was not finite
+    struct {                 // in one register
+        unsigned parity : 1;    // of the slots of V; K is a slot ahead
+        unsigned finished : 1;  // O is that of the Q tile before, and not stored yet
+        unsigned storing : 1;   // the last O still leaves from its Q tile
+        unsigned spoiled : 1;   // some O was not finite
+        unsigned turn : 2;      // of S = Q K^T among the Q tiles
+    } is = {};
 
     using Scores = float[TILE_N / 2];
     using Probabilities = Register[TILE_N / 4];  // four registers are the A operand for 16 keys
@@ -147,13 +127,6 @@ struct Consumer {
     __device__ __forceinline__ Consumer(const ForwardTensorParams& params, const Shared shared)
         : params(params), shared(shared), sigmoid(params.plain.problem) {
         clear();
-    }
-
-    // Before each run.
-    __device__ __forceinline__ void start() {
-        parity = 0;
-        queries = Turn<Q_TILES>();
-        finished = storing = false;
     }
 
     __device__ __forceinline__ void clear() {
@@ -165,6 +138,9 @@ struct Consumer {
     static __device__ __forceinline__ int consumer() { return thread_index() / 128 - 1; }
     static __device__ __forceinline__ int thread() { return thread_index() % 128; }
 
+    // The addresses that only the ends of query tiles need are made there.
+    __device__ __forceinline__ Shared opaque_shared() const { return Shared{opaque(shared.base)}; }
+
     // Gives a slot back, a lane per warp.
     __device__ __forceinline__ void release(unsigned empty) {
         if (thread() % 32 == 0) mbarrier_arrive(empty);
@@ -172,7 +148,7 @@ struct Consumer {
 
     // Starts S = Q K^T.
     __device__ __forceinline__ void multiply_queries(Scores& s, int slot) {
-        const Descriptor q = descriptor(opaque(shared.q(queries.slot(), consumer())), 16), k = descriptor(opaque(shared.k(slot)), 16);
+        const Descriptor q = descriptor(opaque_shared().q(q_slot(), consumer()), 16), k = descriptor(opaque_shared().k(slot), 16);
 #pragma unroll
         for (int step = 0; step < K_STEPS; ++step) wgmma(s, further(q, panel_step(step, 64)), further(k, panel_step(step, TILE_N)), step > 0);
         wgmma_commit();
@@ -180,7 +156,7 @@ struct Consumer {
 
     // Starts O += P V.
     __device__ __forceinline__ void multiply_values(const Probabilities& p, int slot) {
-        const Descriptor v = descriptor(opaque(shared.v(slot)), TILE_N * PANEL_ROW);
+        const Descriptor v = descriptor(opaque_shared().v(slot), TILE_N * PANEL_ROW);
 #pragma unroll
         for (int step = 0; step < V_STEPS; ++step) {
             const Register a[4] = {p[4 * step], p[4 * step + 1], p[4 * step + 2], p[4 * step + 3]};
@@ -200,15 +176,17 @@ struct Consumer {
         }
     }
 
+    __device__ __forceinline__ int q_slot() const { return is.turn % Q_TILES; }
+
     // Enters the query tile whose Q comes next; false behind the last.
     __device__ __forceinline__ bool enter() {
-        mbarrier_wait(shared.q_full(queries.slot(), consumer()), queries.parity());
+        mbarrier_wait(opaque_shared().q_full(q_slot(), consumer()), is.turn / Q_TILES % 2);
         key = 0;
         return row0() >= 0;
     }
 
     // Of S: its first row, how many key tiles it has, and how many of these every row of the block's sees whole.
-    __device__ __forceinline__ unsigned tile() const { return shared.tile(queries.slot(), consumer()); }
+    __device__ __forceinline__ unsigned tile() const { return opaque_shared().tile(q_slot(), consumer()); }
     __device__ __forceinline__ int row0() const { return load_shared(tile()); }
     __device__ __forceinline__ int keys() const { return load_shared(tile() + 4); }
     __device__ __forceinline__ int whole() const { return whole_tiles(row0() - consumer() * 64, params.plain.problem); }
@@ -217,7 +195,7 @@ struct Consumer {
     template <int SLOT>
     __device__ __forceinline__ void begin(Probabilities& p) {
         Scores s;
-        mbarrier_wait(shared.k_full(SLOT), parity);
+        mbarrier_wait(shared.k_full(SLOT), is.parity);
         pin(s);
         wgmma_fence();
         multiply_queries(s, SLOT);
@@ -233,12 +211,12 @@ struct Consumer {
     template <int SLOT>
     __device__ __forceinline__ void step(Probabilities& p, Probabilities& next, bool plain) {
         Scores s;
-        mbarrier_wait(shared.k_full(SLOT ^ 1), parity ^ SLOT);
+        mbarrier_wait(shared.k_full(SLOT ^ 1), is.parity ^ SLOT);
         pin(s);
         wgmma_fence();
         multiply_queries(s, SLOT ^ 1);
-        if (!plain && finished) store();
-        mbarrier_wait(shared.v_full(SLOT), parity);
+        if (!plain && is.finished) store();
+        mbarrier_wait(shared.v_full(SLOT), is.parity);
         wgmma_fence();
         multiply_values(p, SLOT);
         wgmma_wait<1>();
@@ -250,13 +228,13 @@ struct Consumer {
         pin(o);
         pin(p);
         release(shared.v_empty(SLOT));
-        parity ^= SLOT;
+        is.parity ^= SLOT;
     }
 
     // The last step, which has nothing ahead.
     template <int SLOT>
     __device__ __forceinline__ void finish(Probabilities& p) {
-        mbarrier_wait(shared.v_full(SLOT), parity);
+        mbarrier_wait(shared.v_full(SLOT), is.parity);
         pin(p);
         pin(o);
         wgmma_fence();
@@ -265,7 +243,7 @@ struct Consumer {
         pin(o);
         pin(p);
         release(shared.v_empty(SLOT));
-        parity ^= SLOT;
+        is.parity ^= SLOT;
         store();
         release_queries();
     }
@@ -276,24 +254,24 @@ struct Consumer {
         if (CONTINUOUS) release_queries();
         const bool last = ++key == keys();
         if (last) {
-            if (finished) {  // by the step before
+            if (is.finished) {  // by the step before
                 store();
                 release_queries();
             }
-            if (CONTINUOUS) queries.next();
+            if (CONTINUOUS) ++is.turn;
             if (!CONTINUOUS || !enter()) {
                 finish<SLOT>(p);
                 return false;
             }
         }
         step<SLOT>(p, next, false);
-        finished = last;
+        is.finished = last;
         return true;
     }
 
     // Moves on by as many pairs of key tiles as every row sees whole, within this query tile.
     __device__ __forceinline__ void advance_pairs(Probabilities& even, Probabilities& odd) {
-        if (finished) return;
+        if (is.finished) return;
         if (CONTINUOUS) release_queries();
         for (int pairs = (whole() - 1 - key) / 2; pairs > 0; --pairs) {
             step<0>(even, odd, true);
@@ -306,7 +284,7 @@ struct Consumer {
     __device__ __forceinline__ void run() {
         Probabilities even, odd;
         int slot = 0;
-        start();
+        is.parity = is.finished = is.storing = is.turn = 0;
         while (enter()) {
             if (slot == 0)
                 begin<0>(even);
@@ -322,7 +300,7 @@ struct Consumer {
                 if (!advance<1>(odd, even)) break;
             }
             if (CONTINUOUS) break;
-            queries.next();
+            ++is.turn;
         }
     }
 
@@ -330,7 +308,7 @@ struct Consumer {
     __device__ __forceinline__ void store() {
         constexpr float unscale = 1.0f / (1 << P_SCALE_LOG2);
         const int lane = thread() % 32, row = thread() / 32 * 16 + lane % 16;
-        const unsigned place = shared.q(stored_slot(), consumer());
+        const unsigned place = opaque_shared().q(stored_slot(), consumer());
         barrier_sync(1 + consumer(), 128);  // no warp's products read Q any more
         float zero = 0.0f;
 #pragma unroll
@@ -347,28 +325,28 @@ struct Consumer {
         fence_async_shared();
         barrier_sync(1 + consumer(), 128);
         if (thread() == 0) {
-            const uint4 tile = load_shared_16(shared.tile(stored_slot(), consumer()));
+            const uint4 tile = load_shared_16(opaque_shared().tile(stored_slot(), consumer()));
 #pragma unroll
             for (int panel = 0; panel < PANELS; ++panel)
                 tma_store(params.o_map, place + panel * 64 * PANEL_ROW, panel * PANEL_COLUMNS, tile.x, tile.z, tile.w);
             tma_store_commit();
         }
         clear();
-        finished = false;
-        storing = true;
-        spoiled |= zero != 0.0f;
+        is.finished = false;
+        is.storing = true;
+        is.spoiled |= zero != 0.0f;
     }
 
     // The Q tile of the O that is stored: S is in the one behind it where the pipeline runs on.
-    __device__ __forceinline__ int stored_slot() const { return CONTINUOUS ? queries.slot() ^ 1 : 0; }
+    __device__ __forceinline__ int stored_slot() const { return CONTINUOUS ? q_slot() ^ 1 : 0; }
 
     // Gives the place of the last stored O back to Q.
     __device__ __forceinline__ void release_queries() {
-        if (storing && thread() == 0) {
+        if (is.storing && thread() == 0) {
             tma_store_wait_read();
-            mbarrier_arrive(shared.q_empty(stored_slot(), consumer()));
+            mbarrier_arrive(opaque_shared().q_empty(stored_slot(), consumer()));
         }
-        storing = false;
+        is.storing = false;
     }
 
     // Waits until every O is in global memory, for all of the warpgroup.
@@ -380,7 +358,6 @@ struct Consumer {
     // Adds what was cleared from values to the rows of O that see it.
     __device__ __forceinline__ void restore_cleared() {
         const Problem& problem = params.plain.problem;
-        wait_stored();
         for (Walk at(problem); at.valid(); at.next_tile(problem)) {
             const Rows q(params.plain.q, params.plain.q_strides, at.batch, at.head), k(params.plain.k, params.plain.k_strides, at.batch, at.kv_head);
             const Rows v(params.plain.v, params.plain.v_strides, at.batch, at.kv_head), o(params.plain.o, params.plain.o_strides, at.batch, at.head);
@@ -419,36 +396,38 @@ __device__ __forceinline__ bool begin_again(const Shared& again, bool spoiled) {
     return true;
 }
 
-// The producer's warpgroup: a warp for keys and values, one for Q, and where hidden values may not be finite one that clears them.
+// The producer's warpgroup: a warp for keys, one for values, one for Q, and where hidden values may not be finite one that clears them.
 __device__ __forceinline__ void produce(const ForwardTensorParams& params, const Shared shared, bool careful) {
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    if (warp == 0 && lane == 0) load_rings(params, shared, careful);
-    if (warp == 1 && lane == 0) load_queries(params, shared);
-    if (warp == 2 && careful) clean_values(params.plain.problem, shared, lane);
+    if (warp == 0 && lane == 0) load_ring<false>(params, shared, careful);
+    if (warp == 1 && lane == 0) load_ring<true>(params, shared, careful);
+    if (warp == 2 && lane == 0) load_queries(params, shared);
+    if (warp == 3 && careful) clean_values(params.plain.problem, shared, lane);
     __syncwarp();
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ ForwardTensorParams params) {
     extern __shared__ unsigned char memory[];
     const unsigned base = (shared_address(memory) + 1023) & ~1023u;
-    const Shared shared(base), again(base, 1);
+    const Shared shared{base}, again{base + 1024};
     if (threadIdx.x == 0) init_barriers(shared);
     __syncthreads();
 
     // A hidden value that is not finite spoils O, which shows in its results. Then, and only then, all is done again with care.
     if (threadIdx.x < 128) {
         if constexpr (CONSUMERS > 1) registers_shrink<PRODUCER_REGISTERS>();
-        produce(params, shared, false);
-        if (CAUSAL && begin_again(again, false)) produce(params, again, true);
+        bool careful = false;
+        do produce(params, careful ? again : shared, careful);
+        while (CAUSAL && !careful && (careful = begin_again(again, false)));
     } else {
         if constexpr (CONSUMERS > 1) registers_grow<CONSUMER_REGISTERS>();
         Consumer consumer(params, shared);
-        consumer.run();
-        if (CAUSAL && begin_again(again, consumer.spoiled)) {
-            consumer.wait_stored();
-            consumer.shared = again;
+        bool careful = false;
+        do {
+            consumer.shared = careful ? again : shared;
             consumer.run();
-            consumer.restore_cleared();
-        }
+            if (CAUSAL) consumer.wait_stored();
+        } while (CAUSAL && !careful && (careful = begin_again(again, consumer.is.spoiled)));
+        if (careful) consumer.restore_cleared();
     }
 }

@@ -24,38 +24,27 @@ struct Walk {
         locate(problem);
     }
 
-    // The next key tile, of the next query tile after the last one where this goes on; false where there is none.
-    template <bool GOES_ON>
-    __device__ __forceinline__ bool advance(const Problem& problem) {
-        if (key + 1 < keys) {
-            ++key;
-            return true;
-        }
-        if (!GOES_ON) return false;
-        next_tile(problem);
-        return valid();
+    // The next key tile, of the next query tile after the last.
+    __device__ __forceinline__ void next(const Problem& problem) {
+        if (++key == keys) next_tile(problem);
     }
 
-    // Row tiles of one head follow each other, so that blocks that run together share its keys. Under the causal mask, where every block has
-    // several, a block takes a long and a short one in turn: each two of a head see as many keys as any other two.
+    // Row tiles of one head follow each other, so that blocks that run together share its keys. Under the causal mask their lengths differ: where
+    // every block has several, it takes a long one of a head and then a short one of the next head, which make as many keys as any other two;
+    // a head that has no next one is its own.
     __device__ __forceinline__ void locate(const Problem& problem) {
         const int rows = (problem.seq_len_q + TILE_M - 1) / TILE_M, heads = problem.batch * problem.heads_q, blocks = gridDim.x;
-        const bool pairs = CAUSAL && rows * heads > blocks;
-        const int turns = pairs ? 2 : 1, per_head = (rows + turns - 1) / turns;
-        const int index = round / turns * blocks + static_cast<int>(blockIdx.x), pair = index / per_head;
-        int row = index % per_head;
-        if (pairs && round % 2 == 0) {
-            row = 2 * per_head - 1 - row;
-            if (row == rows) {  // the shortest of an odd number has no other
-                row = 0;
-                ++round;
-            }
-        }
+        const bool twos = CAUSAL && rows * heads > blocks, second = twos && round % 2;
+        const int index = (twos ? round / 2 : round) * blocks + static_cast<int>(blockIdx.x);
+        int entry = index / rows * (twos ? 2 : 1), row = index % rows;  // head of a batch entry, and its row tile
         row0 = -1;
-        if (pair >= heads) return;
+        if (entry >= heads) return;
+        if (entry + 1 == heads && twos && 2 * row + second >= rows) return;
+        if (twos && entry + 1 < heads) entry += second;
+        if (twos && !second) row = rows - 1 - row;
         row0 = row * TILE_M;
-        batch = pair / problem.heads_q;
-        head = pair % problem.heads_q;
+        batch = entry / problem.heads_q;
+        head = entry % problem.heads_q;
         kv_head = head / (problem.heads_q / problem.heads_kv);
         const int last_row = min(row0 + TILE_M, problem.seq_len_q) - 1;
         keys = max((visible_keys_end(last_row, problem) + TILE_N - 1) / TILE_N, 1);
