@@ -1,7 +1,7 @@
 package sigattn
 
 // ABIVersion changes whenever generated packages must be made anew; each refuses to compile against another one.
-const ABIVersion = 1
+const ABIVersion = 2
 
 // KernelInfo is what a launch needs to know of one kernel of a package.
 type KernelInfo struct {

@@ -46,4 +46,5 @@ func TestTanhDoesNotSpill(t *testing.T) {
 	request := gen.DefaultRequest()
 	request.Sigmoids = []sigattn.Sigmoid{sigattn.Tanh}
 	compileMatrix(t, request, sigattn.SM80, sigattn.SM80)
+	compileMatrix(t, request, sigattn.SM90, sigattn.SM90)
 }

@@ -2,6 +2,7 @@ package gen
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -180,11 +181,12 @@ func TestStaleBindingsDoNotCompile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, version := range []string{"0", "2"} { // older and newer than sigattn.ABIVersion
-		put(t, path, strings.Replace(string(text), "ABIVersion-1", "ABIVersion-"+version, 1))
+	guard := func(version int) string { return fmt.Sprintf("ABIVersion-%d", version) }
+	for _, version := range []int{sigattn.ABIVersion - 1, sigattn.ABIVersion + 1} {
+		put(t, path, strings.Replace(string(text), guard(sigattn.ABIVersion), guard(version), 1))
 		output, err := goCommand(t, root, "build", "./...")
 		if err == nil || !strings.Contains(output, "invalid argument: index") {
-			t.Errorf("made for ABI version %s: %v\n%s", version, err, output)
+			t.Errorf("made for ABI version %d: %v\n%s", version, err, output)
 		}
 	}
 }

@@ -21,11 +21,11 @@ type Request struct {
 	Tiles []Tile
 }
 
-// DefaultRequest is the matrix that is checked in. It leaves out σ by tanh.approx, and sm_86 kernels take part only
-// where the sm_80 kernel needs more shared memory than 8.6 and 8.9 have.
+// DefaultRequest is the matrix that is checked in. It leaves out σ by tanh.approx; sm_86 kernels take part only where the
+// sm_80 kernel needs more shared memory than 8.6 and 8.9 have, and sm_90 kernels in the passes that their family has.
 func DefaultRequest() Request {
 	return Request{
-		Archs:    []sigattn.Arch{sigattn.SM80, sigattn.SM86},
+		Archs:    []sigattn.Arch{sigattn.SM80, sigattn.SM86, sigattn.SM90},
 		HeadDims: slices.Clone(kernelHeadDims),
 		DTypes:   []sigattn.DType{sigattn.BF16, sigattn.FP16},
 		Masks:    []sigattn.Mask{sigattn.Full, sigattn.Causal},

@@ -166,7 +166,7 @@ func TestValidate(t *testing.T) {
 		"pass":        {Request{Passes: []sigattn.Pass{9}}, sigattn.ErrName},
 		"tile":        {Request{Tiles: []Tile{{M: 100, N: 64}}}, ErrValue},
 		"big tile":    {Request{Tiles: []Tile{{M: 512, N: 512}}}, ErrBudget},
-		"too big 256": {Request{HeadDims: []int{64, 256}, Passes: []sigattn.Pass{sigattn.Forward}, Tiles: []Tile{{M: 128, N: 64}}}, ErrBudget},
+		"too big 256": {Request{Archs: []sigattn.Arch{sigattn.SM80}, HeadDims: []int{64, 256}, Passes: []sigattn.Pass{sigattn.Forward}, Tiles: []Tile{{M: 128, N: 64}}}, ErrBudget},
 	} {
 		if err := test.request.Validate(); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v; want an error that is %v", what, err, test.want)
