@@ -11,19 +11,21 @@
 //
 // The kernels, whose tiles are query rows × keys and whose shared memory is in bytes per block:
 //
-//	pass    arch   tile      stages  threads  shared memory
-//	fwd     sm_80  128 × 32  3       128      81920
-//	bwd     sm_80  64 × 128  2       256      163952
-//	bwd     sm_86  32 × 128  2       256      98416
-//	bwddkv  sm_80  64 × 128  2       256      131152
-//	bwddkv  sm_86  32 × 128  2       256      98384
-//	bwddq   sm_80  128 × 64  2       128      131088
-//	bwddq   sm_86  128 × 32  2       256      98336
-//	bwdfin  sm_80  64 rows   1       128      0
-//	bwdfin  sm_86  32 rows   1       128      0
+//	pass    arch   tile       stages  threads  shared memory
+//	fwd     sm_80  128 × 32   3       128      81920
+//	fwd     sm_90  128 × 128  2       384      199680
+//	bwd     sm_80  64 × 128   2       256      163952
+//	bwd     sm_86  32 × 128   2       256      98416
+//	bwddkv  sm_80  64 × 128   2       256      131152
+//	bwddkv  sm_86  32 × 128   2       256      98384
+//	bwddq   sm_80  128 × 64   2       128      131088
+//	bwddq   sm_86  128 × 32   2       256      98336
+//	bwdfin  sm_80  64 rows    1       128      0
+//	bwdfin  sm_86  32 rows    1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
-// arch for later ones. The .cu files are the images' sources, there to be read: a build does not need them.
+// arch for later ones; but images for sm_90 run on 9.0 alone, where a tensor map can describe every tensor, as
+// [sigattn.Kernel.ForwardImage] says. The .cu files are the images' sources, there to be read: a build does not need them.
 package d128fp16causal
 
 import (
@@ -45,6 +47,11 @@ var description = sigattn.Package{
 			Name: "sigattn_fwd_sm80_d128_fp16_causal_128x32x3w4b2",
 			Pass: sigattn.Forward, Arch: sigattn.SM80,
 			TileM: 128, TileN: 32, Threads: 128, SharedBytes: 81920,
+		},
+		{
+			Name: "sigattn_fwd_sm90_d128_fp16_causal_128x128x2w12t2",
+			Pass: sigattn.Forward, Arch: sigattn.SM90,
+			TileM: 128, TileN: 128, Threads: 384, SharedBytes: 199680,
 		},
 		{
 			Name: "sigattn_bwd_sm80_d128_fp16_causal_64x128x2w8",
@@ -104,5 +111,5 @@ func _() {
 	// An index out of bounds here says that this package was made for another version of
 	// github.com/sigattn/sigattn. Run sigattn-gen again to make it anew.
 	var x [1]struct{}
-	_ = x[sigattn.ABIVersion-1]
+	_ = x[sigattn.ABIVersion-2]
 }

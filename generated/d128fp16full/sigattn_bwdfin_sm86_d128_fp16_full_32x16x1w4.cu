@@ -26,23 +26,10 @@ constexpr int SHARED_BYTES     = 0;      // dynamic shared memory per block
 // ---- common/dtype_fp16.cuh
 // The storage type: IEEE half precision.
 
-// ---- ptx/mma_sync.cuh
-// Tensor-core products and the loads that feed them, one PTX instruction each (sm_80 and later).
-// Fragments follow the PTX ISA: lane = 4 * g + q holds, of a 16 x 8 accumulator, rows g and g + 8, columns 2q and 2q + 1.
+// ---- ptx/register.cuh
+// What 16-bit fragments are held in.
 
 using Register = unsigned;  // two packed 16-bit elements
-
-// Four 8 x 8 matrices; lane l points at row l % 8 of matrix l / 8.
-__device__ __forceinline__ void load_matrix_x4(Register (&r)[4], unsigned smem) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(smem) : "memory");
-}
-
-// The same, each matrix transposed on the way.
-__device__ __forceinline__ void load_matrix_x4_transposed(Register (&r)[4], unsigned smem) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(smem) : "memory");
-}
 
 // ---- common/dtype_fp16.cuh
 // P and dS enter their products times a power of two, taken out again in the epilogue. At b = -ln n and n = 64k, sigma is about 2^-16, where half
@@ -53,15 +40,10 @@ constexpr int DS_SCALE_LOG2 = 4;
 
 // The packed value of 2^-5 (times P's scale) in one half: above it the accurate sigmoid's short form is not used.
 constexpr unsigned SHORT_FORM_LIMIT = 0x6000u;
+// Below it sigma of e is e - e^2 within a relative 1e-4.
+constexpr float FIRST_FORM_LIMIT = 0.01f;
 // The bits that are all set in an infinity or a NaN.
 constexpr unsigned EXPONENT_BITS = 0x7c00u;
-
-// d += a * b, 16 x 8 x 16.
-__device__ __forceinline__ void mma(float (&d)[4], const Register (&a)[4], Register b0, Register b1) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
 
 // Rounds two floats to nearest even; `low` takes the lower half.
 __device__ __forceinline__ Register pack(float low, float high) {
@@ -107,6 +89,16 @@ struct ForwardParams {
     Problem problem;
 };
 
+// A CUtensorMap: what asynchronous tensor copies read a tensor through.
+struct alignas(64) TensorMap {
+    unsigned long long words[16];
+};
+
+struct ForwardTensorParams {  // of sm_90
+    TensorMap q_map, k_map, v_map, o_map;  // [head dim, sequence, head, batch]
+    ForwardParams plain;
+};
+
 struct BackwardParams {
     const void *q, *k, *v, *d_o;
     void *dq, *dk, *dv;
@@ -134,10 +126,42 @@ __device__ constexpr float power_of_two(int exponent) {
 // ---- ptx/cp_async.cuh
 // Asynchronous copies from global to shared memory (sm_80 and later).
 
+// ---- ptx/shared_memory.cuh
+// Loads and stores by shared-memory address.
+
 __device__ __forceinline__ unsigned shared_address(const void* pointer) {
     return static_cast<unsigned>(__cvta_generic_to_shared(pointer));
 }
 
+__device__ __forceinline__ unsigned load_shared(unsigned address) {
+    unsigned r;
+    asm volatile("ld.shared.b32 %0, [%1];" : "=r"(r) : "r"(address) : "memory");
+    return r;
+}
+
+__device__ __forceinline__ uint4 load_shared_16(unsigned address) {
+    uint4 r;
+    asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];" : "=r"(r.x), "=r"(r.y), "=r"(r.z), "=r"(r.w) : "r"(address) : "memory");
+    return r;
+}
+
+__device__ __forceinline__ void load_shared(float (&r)[4], unsigned address) {
+    asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(r[0]), "=f"(r[1]), "=f"(r[2]), "=f"(r[3]) : "r"(address) : "memory");
+}
+
+__device__ __forceinline__ void store_shared_16(unsigned address, const uint4& v) {
+    asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w) : "memory");
+}
+
+__device__ __forceinline__ void store_shared(unsigned address, unsigned value) {
+    asm volatile("st.shared.b32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
+}
+
+__device__ __forceinline__ void store_shared(unsigned address, const float (&v)[4]) {
+    asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(address), "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3]) : "memory");
+}
+
+// ---- ptx/cp_async.cuh
 // 16 bytes past L1; the bytes beyond `valid` (0 or 16) are zero-filled and not read.
 __device__ __forceinline__ void cp_async_16(unsigned smem, const void* global, int valid) {
     asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(smem), "l"(global), "r"(valid) : "memory");
@@ -149,9 +173,49 @@ __device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commi
 template <int PENDING>
 __device__ __forceinline__ void cp_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory"); }
 
-// ---- common/tile.cuh
+// ---- common/mma_fp16.cuh
+// Products of one warp: IEEE half precision.
+
+// ---- ptx/mma_sync.cuh
+// Loads of the fragments that tensor-core products take, one PTX instruction each (sm_80 and later).
+// Fragments follow the PTX ISA: lane = 4 * g + q holds, of a 16 x 8 accumulator, rows g and g + 8, columns 2q and 2q + 1.
+
+// Four 8 x 8 matrices; lane l points at row l % 8 of matrix l / 8.
+__device__ __forceinline__ void load_matrix_x4(Register (&r)[4], unsigned smem) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(smem) : "memory");
+}
+
+// The same, each matrix transposed on the way.
+__device__ __forceinline__ void load_matrix_x4_transposed(Register (&r)[4], unsigned smem) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(smem) : "memory");
+}
+
+// ---- common/mma_fp16.cuh
+// d += a * b, 16 x 8 x 16.
+__device__ __forceinline__ void mma(float (&d)[4], const Register (&a)[4], Register b0, Register b1) {
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// ---- common/rows.cuh
+// Tensors in global memory.
+
 using Element = unsigned short;  // bf16 or fp16, as raw bits
 
+// A view of one head of one batch entry: the first row's address and the distance between rows.
+struct Rows {
+    const Element* data;
+    long long stride;  // elements
+
+    __device__ __forceinline__ Rows(const void* tensor, const Strides& s, int batch, int head)
+        : data(static_cast<const Element*>(tensor) + batch * s.batch + head * s.head), stride(s.seq) {}
+    __device__ __forceinline__ const Element* row(int i) const { return data + i * stride; }
+};
+
+// ---- common/tile.cuh
 constexpr int ROW_BYTES = HEAD_DIM * 2;
 constexpr int ROW_CHUNKS = HEAD_DIM / 8;  // of 16 bytes
 constexpr int K_STEPS = HEAD_DIM / 16;    // of an mma over the head dim
@@ -180,16 +244,6 @@ __device__ __forceinline__ unsigned rows_fragment(unsigned tile, int lane) { ret
 __device__ __forceinline__ unsigned columns_fragment(unsigned tile, int lane) {
     return tile + chunk_offset((lane & 7) + ((lane >> 4) << 3), (lane >> 3) & 1);
 }
-
-// A view of one head of one batch entry: the first row's address and the distance between rows.
-struct Rows {
-    const Element* data;
-    long long stride;  // elements
-
-    __device__ __forceinline__ Rows(const void* tensor, const Strides& s, int batch, int head)
-        : data(static_cast<const Element*>(tensor) + batch * s.batch + head * s.head), stride(s.seq) {}
-    __device__ __forceinline__ const Element* row(int i) const { return data + i * stride; }
-};
 
 // How the block's threads share a tile's copy: COPY_LANES neighbours take a row, each every COPY_LANES-th chunk of it, so that a
 // thread's addresses differ by constants.

@@ -14,6 +14,7 @@
 //	pass    arch   tile      stages  threads  shared memory
 //	fwd     sm_80  128 × 32  3       256      122880
 //	fwd     sm_86  128 × 32  3       256      73728
+//	fwd     sm_90  128 × 64  2       384      199680
 //	bwd     sm_80  64 × 64   2       256      155760
 //	bwd     sm_86  32 × 64   2       256      98416
 //	bwddkv  sm_80  64 × 64   2       256      147536
@@ -23,7 +24,8 @@
 //	bwdfin  sm_86  32 rows   1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
-// arch for later ones. The .cu files are the images' sources, there to be read: a build does not need them.
+// arch for later ones; but images for sm_90 run on 9.0 alone, where a tensor map can describe every tensor, as
+// [sigattn.Kernel.ForwardImage] says. The .cu files are the images' sources, there to be read: a build does not need them.
 package d192fp16causal
 
 import (
@@ -50,6 +52,11 @@ var description = sigattn.Package{
 			Name: "sigattn_fwd_sm86_d192_fp16_causal_128x32x3w8",
 			Pass: sigattn.Forward, Arch: sigattn.SM86,
 			TileM: 128, TileN: 32, Threads: 256, SharedBytes: 73728,
+		},
+		{
+			Name: "sigattn_fwd_sm90_d192_fp16_causal_128x64x2w12t2",
+			Pass: sigattn.Forward, Arch: sigattn.SM90,
+			TileM: 128, TileN: 64, Threads: 384, SharedBytes: 199680,
 		},
 		{
 			Name: "sigattn_bwd_sm80_d192_fp16_causal_64x64x2w8",
@@ -104,5 +111,5 @@ func _() {
 	// An index out of bounds here says that this package was made for another version of
 	// github.com/sigattn/sigattn. Run sigattn-gen again to make it anew.
 	var x [1]struct{}
-	_ = x[sigattn.ABIVersion-1]
+	_ = x[sigattn.ABIVersion-2]
 }

@@ -14,6 +14,7 @@
 //	pass    arch   tile      stages  threads  shared memory
 //	fwd     sm_80  128 × 32  3       256      163840
 //	fwd     sm_86  128 × 32  3       256      98304
+//	fwd     sm_90  128 × 64  2       384      199680
 //	bwd     sm_80  32 × 64   2       256      131184
 //	bwd     sm_86  16 × 64   2       256      98416
 //	bwddkv  sm_80  32 × 64   2       256      131152
@@ -24,7 +25,8 @@
 //	bwdfin  sm_86  16 rows   1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
-// arch for later ones. The .cu files are the images' sources, there to be read: a build does not need them.
+// arch for later ones; but images for sm_90 run on 9.0 alone, where a tensor map can describe every tensor, as
+// [sigattn.Kernel.ForwardImage] says. The .cu files are the images' sources, there to be read: a build does not need them.
 package d256fp16full
 
 import (
@@ -51,6 +53,11 @@ var description = sigattn.Package{
 			Name: "sigattn_fwd_sm86_d256_fp16_full_128x32x3w8",
 			Pass: sigattn.Forward, Arch: sigattn.SM86,
 			TileM: 128, TileN: 32, Threads: 256, SharedBytes: 98304,
+		},
+		{
+			Name: "sigattn_fwd_sm90_d256_fp16_full_128x64x2w12t1",
+			Pass: sigattn.Forward, Arch: sigattn.SM90,
+			TileM: 128, TileN: 64, Threads: 384, SharedBytes: 199680,
 		},
 		{
 			Name: "sigattn_bwd_sm80_d256_fp16_full_32x64x2w8",
@@ -110,5 +117,5 @@ func _() {
 	// An index out of bounds here says that this package was made for another version of
 	// github.com/sigattn/sigattn. Run sigattn-gen again to make it anew.
 	var x [1]struct{}
-	_ = x[sigattn.ABIVersion-1]
+	_ = x[sigattn.ABIVersion-2]
 }

@@ -36,23 +36,10 @@ constexpr bool ACCUMULATE_DQ   = true;   // dQ too, added into a float32 workspa
 // ---- common/dtype_bf16.cuh
 // The storage type: bfloat16.
 
-// ---- ptx/mma_sync.cuh
-// Tensor-core products and the loads that feed them, one PTX instruction each (sm_80 and later).
-// Fragments follow the PTX ISA: lane = 4 * g + q holds, of a 16 x 8 accumulator, rows g and g + 8, columns 2q and 2q + 1.
+// ---- ptx/register.cuh
+// What 16-bit fragments are held in.
 
 using Register = unsigned;  // two packed 16-bit elements
-
-// Four 8 x 8 matrices; lane l points at row l % 8 of matrix l / 8.
-__device__ __forceinline__ void load_matrix_x4(Register (&r)[4], unsigned smem) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(smem) : "memory");
-}
-
-// The same, each matrix transposed on the way.
-__device__ __forceinline__ void load_matrix_x4_transposed(Register (&r)[4], unsigned smem) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(smem) : "memory");
-}
 
 // ---- common/dtype_bf16.cuh
 // P and dS enter their products times a power of two, taken out again in the epilogue: none is needed, bf16 has float32's range.
@@ -61,15 +48,10 @@ constexpr int DS_SCALE_LOG2 = 0;
 
 // The packed value of 2^-5 (times P's scale) in one half: above it the accurate sigmoid's short form is not used.
 constexpr unsigned SHORT_FORM_LIMIT = 0x3d00u;
+// Below it sigma of e is e - e^2 within a relative 5e-4.
+constexpr float FIRST_FORM_LIMIT = 0.0221f;
 // The bits that are all set in an infinity or a NaN.
 constexpr unsigned EXPONENT_BITS = 0x7f80u;
-
-// d += a * b, 16 x 8 x 16.
-__device__ __forceinline__ void mma(float (&d)[4], const Register (&a)[4], Register b0, Register b1) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
 
 // Rounds two floats to nearest even; `low` takes the lower half.
 __device__ __forceinline__ Register pack(float low, float high) {
@@ -114,6 +96,16 @@ struct ForwardParams {
     void* o;
     Strides q_strides, k_strides, v_strides, o_strides;
     Problem problem;
+};
+
+// A CUtensorMap: what asynchronous tensor copies read a tensor through.
+struct alignas(64) TensorMap {
+    unsigned long long words[16];
+};
+
+struct ForwardTensorParams {  // of sm_90
+    TensorMap q_map, k_map, v_map, o_map;  // [head dim, sequence, head, batch]
+    ForwardParams plain;
 };
 
 struct BackwardParams {
@@ -205,10 +197,42 @@ struct SigmoidGradient {
 // ---- ptx/cp_async.cuh
 // Asynchronous copies from global to shared memory (sm_80 and later).
 
+// ---- ptx/shared_memory.cuh
+// Loads and stores by shared-memory address.
+
 __device__ __forceinline__ unsigned shared_address(const void* pointer) {
     return static_cast<unsigned>(__cvta_generic_to_shared(pointer));
 }
 
+__device__ __forceinline__ unsigned load_shared(unsigned address) {
+    unsigned r;
+    asm volatile("ld.shared.b32 %0, [%1];" : "=r"(r) : "r"(address) : "memory");
+    return r;
+}
+
+__device__ __forceinline__ uint4 load_shared_16(unsigned address) {
+    uint4 r;
+    asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];" : "=r"(r.x), "=r"(r.y), "=r"(r.z), "=r"(r.w) : "r"(address) : "memory");
+    return r;
+}
+
+__device__ __forceinline__ void load_shared(float (&r)[4], unsigned address) {
+    asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(r[0]), "=f"(r[1]), "=f"(r[2]), "=f"(r[3]) : "r"(address) : "memory");
+}
+
+__device__ __forceinline__ void store_shared_16(unsigned address, const uint4& v) {
+    asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w) : "memory");
+}
+
+__device__ __forceinline__ void store_shared(unsigned address, unsigned value) {
+    asm volatile("st.shared.b32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
+}
+
+__device__ __forceinline__ void store_shared(unsigned address, const float (&v)[4]) {
+    asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(address), "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3]) : "memory");
+}
+
+// ---- ptx/cp_async.cuh
 // 16 bytes past L1; the bytes beyond `valid` (0 or 16) are zero-filled and not read.
 __device__ __forceinline__ void cp_async_16(unsigned smem, const void* global, int valid) {
     asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(smem), "l"(global), "r"(valid) : "memory");
@@ -220,9 +244,49 @@ __device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commi
 template <int PENDING>
 __device__ __forceinline__ void cp_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory"); }
 
-// ---- common/tile.cuh
+// ---- common/mma_bf16.cuh
+// Products of one warp: bfloat16.
+
+// ---- ptx/mma_sync.cuh
+// Loads of the fragments that tensor-core products take, one PTX instruction each (sm_80 and later).
+// Fragments follow the PTX ISA: lane = 4 * g + q holds, of a 16 x 8 accumulator, rows g and g + 8, columns 2q and 2q + 1.
+
+// Four 8 x 8 matrices; lane l points at row l % 8 of matrix l / 8.
+__device__ __forceinline__ void load_matrix_x4(Register (&r)[4], unsigned smem) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(smem) : "memory");
+}
+
+// The same, each matrix transposed on the way.
+__device__ __forceinline__ void load_matrix_x4_transposed(Register (&r)[4], unsigned smem) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(smem) : "memory");
+}
+
+// ---- common/mma_bf16.cuh
+// d += a * b, 16 x 8 x 16.
+__device__ __forceinline__ void mma(float (&d)[4], const Register (&a)[4], Register b0, Register b1) {
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+// ---- common/rows.cuh
+// Tensors in global memory.
+
 using Element = unsigned short;  // bf16 or fp16, as raw bits
 
+// A view of one head of one batch entry: the first row's address and the distance between rows.
+struct Rows {
+    const Element* data;
+    long long stride;  // elements
+
+    __device__ __forceinline__ Rows(const void* tensor, const Strides& s, int batch, int head)
+        : data(static_cast<const Element*>(tensor) + batch * s.batch + head * s.head), stride(s.seq) {}
+    __device__ __forceinline__ const Element* row(int i) const { return data + i * stride; }
+};
+
+// ---- common/tile.cuh
 constexpr int ROW_BYTES = HEAD_DIM * 2;
 constexpr int ROW_CHUNKS = HEAD_DIM / 8;  // of 16 bytes
 constexpr int K_STEPS = HEAD_DIM / 16;    // of an mma over the head dim
@@ -251,16 +315,6 @@ __device__ __forceinline__ unsigned rows_fragment(unsigned tile, int lane) { ret
 __device__ __forceinline__ unsigned columns_fragment(unsigned tile, int lane) {
     return tile + chunk_offset((lane & 7) + ((lane >> 4) << 3), (lane >> 3) & 1);
 }
-
-// A view of one head of one batch entry: the first row's address and the distance between rows.
-struct Rows {
-    const Element* data;
-    long long stride;  // elements
-
-    __device__ __forceinline__ Rows(const void* tensor, const Strides& s, int batch, int head)
-        : data(static_cast<const Element*>(tensor) + batch * s.batch + head * s.head), stride(s.seq) {}
-    __device__ __forceinline__ const Element* row(int i) const { return data + i * stride; }
-};
 
 // How the block's threads share a tile's copy: COPY_LANES neighbours take a row, each every COPY_LANES-th chunk of it, so that a
 // thread's addresses differ by constants.
@@ -312,32 +366,8 @@ struct Visible {
 // Non-finite elements of a tile that must stay as it is, because scores are made from it too: found by a scan, dropped from the fragments of
 // the sums over its rows, and added to the results of the rows that see them after these are stored.
 
-// ---- ptx/shared_memory.cuh
-// Loads and stores by shared-memory address.
-
-__device__ __forceinline__ unsigned load_shared(unsigned address) {
-    unsigned r;
-    asm volatile("ld.shared.b32 %0, [%1];" : "=r"(r) : "r"(address) : "memory");
-    return r;
-}
-
-__device__ __forceinline__ uint4 load_shared_16(unsigned address) {
-    uint4 r;
-    asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];" : "=r"(r.x), "=r"(r.y), "=r"(r.z), "=r"(r.w) : "r"(address) : "memory");
-    return r;
-}
-
-__device__ __forceinline__ void load_shared(float (&r)[4], unsigned address) {
-    asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(r[0]), "=f"(r[1]), "=f"(r[2]), "=f"(r[3]) : "r"(address) : "memory");
-}
-
-__device__ __forceinline__ void store_shared(unsigned address, unsigned value) {
-    asm volatile("st.shared.b32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
-}
-
-__device__ __forceinline__ void store_shared(unsigned address, const float (&v)[4]) {
-    asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(address), "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3]) : "memory");
-}
+// ---- common/nonfinite_tile.cuh
+// Clears a tile of what the mask hides, by the whole block.
 
 // ---- common/nonfinite.cuh
 // Infinities and NaNs behind the mask. A tensor-core product multiplies hidden values by P = 0, but 0 * inf is NaN, which would reach rows that
@@ -345,25 +375,6 @@ __device__ __forceinline__ void store_shared(unsigned address, const float (&v)[
 // do see it as they are stored. Both are off the path of ordinary data: a scan of the tile, and a loop that is not entered.
 
 __device__ __forceinline__ bool nonfinite(unsigned bits) { return (bits & EXPONENT_BITS) == EXPONENT_BITS; }
-
-// Zeroes the non-finite elements of a tile in shared memory; all THREADS threads call it. True where there were any.
-template <int ROWS>
-__device__ __forceinline__ bool clear_nonfinite(unsigned tile, int thread) {
-    bool found = false;
-    for (int offset = thread * 16; offset < ROWS * ROW_BYTES; offset += THREADS * 16) {
-        Register r[4];
-        asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(tile + offset) : "memory");
-        bool here = false;
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            if (nonfinite(r[i])) r[i] &= 0xffff0000u, here = true;
-            if (nonfinite(r[i] >> 16)) r[i] &= 0x0000ffffu, here = true;
-        }
-        if (here) asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(tile + offset), "r"(r[0]), "r"(r[1]), "r"(r[2]), "r"(r[3]) : "memory");
-        found |= here;
-    }
-    return __syncthreads_or(found);
-}
 
 // The value of a non-finite element as a float; 0 for a finite one.
 __device__ __forceinline__ float nonfinite_value(unsigned bits) { return nonfinite(bits) ? unpack(bits & 0xffffu) : 0.0f; }
@@ -400,6 +411,26 @@ __device__ __forceinline__ uint4 add_nonfinite(uint4 chunk, const Element* colum
         words[i / 2] = words[i / 2] & (i % 2 ? 0x0000ffffu : 0xffff0000u) | bits << 16 * (i % 2);
     }
     return make_uint4(words[0], words[1], words[2], words[3]);
+}
+
+// ---- common/nonfinite_tile.cuh
+// Zeroes the non-finite elements of a tile in shared memory; all THREADS threads call it. True where there were any.
+template <int ROWS>
+__device__ __forceinline__ bool clear_nonfinite(unsigned tile, int thread) {
+    bool found = false;
+    for (int offset = thread * 16; offset < ROWS * ROW_BYTES; offset += THREADS * 16) {
+        Register r[4];
+        asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(tile + offset) : "memory");
+        bool here = false;
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            if (nonfinite(r[i])) r[i] &= 0xffff0000u, here = true;
+            if (nonfinite(r[i] >> 16)) r[i] &= 0x0000ffffu, here = true;
+        }
+        if (here) asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};" ::"r"(tile + offset), "r"(r[0]), "r"(r[1]), "r"(r[2]), "r"(r[3]) : "memory");
+        found |= here;
+    }
+    return __syncthreads_or(found);
 }
 
 // ---- common/nonfinite_fragment.cuh
@@ -586,12 +617,32 @@ __device__ __forceinline__ void barrier_arrive(int id, int threads) { asm volati
 // Joins it and waits for the others.
 __device__ __forceinline__ void barrier_sync(int id, int threads) { asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory"); }
 
+// Waits for the whole block, and tells whether any thread's flag was set.
+__device__ __forceinline__ bool block_or(bool flag) {
+    int any;
+    asm volatile(
+        "{\n"
+        ".reg .pred p, q;\n"
+        "setp.ne.b32 p, %1, 0;\n"
+        "bar.red.or.pred q, 0, p;\n"
+        "selp.b32 %0, 1, 0, q;\n"
+        "}\n" : "=r"(any) : "r"(static_cast<int>(flag)) : "memory");
+    return any;
+}
+
 // ---- ptx/opaque.cuh
 // Hides where a value comes from: what a loop computes from it is computed there again, instead of being kept in registers all along.
 
 __device__ __forceinline__ unsigned opaque(unsigned value) {
     asm volatile("" : "+r"(value));
     return value;
+}
+
+// Who a thread is, read anew where it is used: in some loops no register is free to keep it.
+__device__ __forceinline__ int thread_index() {
+    int index;
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
+    return index;
 }
 
 // ---- ptx/reduce.cuh

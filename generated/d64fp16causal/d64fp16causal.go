@@ -13,13 +13,15 @@
 //
 //	pass    arch   tile      stages  threads  shared memory
 //	fwd     sm_80  128 × 64  3       128      65536
+//	fwd     sm_90  192 × 96  2       512      101376
 //	bwd     sm_80  64 × 128  2       128      82016
 //	bwddkv  sm_80  64 × 128  2       128      65616
 //	bwddq   sm_80  128 × 64  2       128      65552
 //	bwdfin  sm_80  64 rows   1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
-// arch for later ones. The .cu files are the images' sources, there to be read: a build does not need them.
+// arch for later ones; but images for sm_90 run on 9.0 alone, where a tensor map can describe every tensor, as
+// [sigattn.Kernel.ForwardImage] says. The .cu files are the images' sources, there to be read: a build does not need them.
 package d64fp16causal
 
 import (
@@ -41,6 +43,11 @@ var description = sigattn.Package{
 			Name: "sigattn_fwd_sm80_d64_fp16_causal_128x64x3w4b2",
 			Pass: sigattn.Forward, Arch: sigattn.SM80,
 			TileM: 128, TileN: 64, Threads: 128, SharedBytes: 65536,
+		},
+		{
+			Name: "sigattn_fwd_sm90_d64_fp16_causal_192x96x2w16t2",
+			Pass: sigattn.Forward, Arch: sigattn.SM90,
+			TileM: 192, TileN: 96, Threads: 512, SharedBytes: 101376,
 		},
 		{
 			Name: "sigattn_bwd_sm80_d64_fp16_causal_64x128x2w4b2",
@@ -80,5 +87,5 @@ func _() {
 	// An index out of bounds here says that this package was made for another version of
 	// github.com/sigattn/sigattn. Run sigattn-gen again to make it anew.
 	var x [1]struct{}
-	_ = x[sigattn.ABIVersion-1]
+	_ = x[sigattn.ABIVersion-2]
 }

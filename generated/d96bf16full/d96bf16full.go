@@ -13,6 +13,7 @@
 //
 //	pass    arch   tile      stages  threads  shared memory
 //	fwd     sm_80  128 × 32  3       128      61440
+//	fwd     sm_90  192 × 80  2       512      183296
 //	bwd     sm_80  64 × 128  2       256      139376
 //	bwd     sm_86  64 × 64   2       128      94304
 //	bwddkv  sm_80  64 × 128  2       256      106576
@@ -21,7 +22,8 @@
 //	bwdfin  sm_80  64 rows   1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
-// arch for later ones. The .cu files are the images' sources, there to be read: a build does not need them.
+// arch for later ones; but images for sm_90 run on 9.0 alone, where a tensor map can describe every tensor, as
+// [sigattn.Kernel.ForwardImage] says. The .cu files are the images' sources, there to be read: a build does not need them.
 package d96bf16full
 
 import (
@@ -43,6 +45,11 @@ var description = sigattn.Package{
 			Name: "sigattn_fwd_sm80_d96_bf16_full_128x32x3w4b2",
 			Pass: sigattn.Forward, Arch: sigattn.SM80,
 			TileM: 128, TileN: 32, Threads: 128, SharedBytes: 61440,
+		},
+		{
+			Name: "sigattn_fwd_sm90_d96_bf16_full_192x80x2w16t2",
+			Pass: sigattn.Forward, Arch: sigattn.SM90,
+			TileM: 192, TileN: 80, Threads: 512, SharedBytes: 183296,
 		},
 		{
 			Name: "sigattn_bwd_sm80_d96_bf16_full_64x128x2w8",
@@ -92,5 +99,5 @@ func _() {
 	// An index out of bounds here says that this package was made for another version of
 	// github.com/sigattn/sigattn. Run sigattn-gen again to make it anew.
 	var x [1]struct{}
-	_ = x[sigattn.ABIVersion-1]
+	_ = x[sigattn.ABIVersion-2]
 }

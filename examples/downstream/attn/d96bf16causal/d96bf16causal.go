@@ -56,5 +56,5 @@ func _() {
 	// An index out of bounds here says that this package was made for another version of
 	// github.com/sigattn/sigattn. Run sigattn-gen again to make it anew.
 	var x [1]struct{}
-	_ = x[sigattn.ABIVersion-1]
+	_ = x[sigattn.ABIVersion-2]
 }
