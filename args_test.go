@@ -274,33 +274,34 @@ func TestBackwardPlan(t *testing.T) {
 		kernels []KernelInfo
 		shape   shape
 		change  func(*BackwardArgs)
+		fused   bool
 		want    backwardPlan
 	}{
-		{"fast with bias", all, usual, bare(true, false), backwardPlan{
-			fused: true, convertTiles: 5, biasTiles: 6, accumBytes: 2 * 8 * 320 * 128 * 4, partialOffset: 2 * 8 * 320 * 128 * 4,
+		{"fast with bias", all, usual, bare(true, false), true, backwardPlan{
+			convertTiles: 5, biasTiles: 6, accumBytes: 2 * 8 * 320 * 128 * 4, partialOffset: 2 * 8 * 320 * 128 * 4,
 			bytes: 2*8*320*128*4 + 2*8*6*4, keyBlocks: 6 * 2 * 2, finishBlocks: 5*8*2 + 8,
 		}},
-		{"fast", all, usual, bare(false, false), backwardPlan{
-			fused: true, convertTiles: 5, biasTiles: 6, accumBytes: 2 * 8 * 320 * 128 * 4,
+		{"fast", all, usual, bare(false, false), true, backwardPlan{
+			convertTiles: 5, biasTiles: 6, accumBytes: 2 * 8 * 320 * 128 * 4,
 			bytes: 2 * 8 * 320 * 128 * 4, keyBlocks: 6 * 2 * 2, finishBlocks: 5 * 8 * 2,
 		}},
-		{"deterministic with bias", all, usual, bare(true, true), backwardPlan{
+		{"deterministic with bias", all, usual, bare(true, true), false, backwardPlan{
 			biasTiles: 10, bytes: 2 * 8 * 10 * 4, keyBlocks: 4 * 2 * 2, queryBlocks: 10 * 8 * 2, finishBlocks: 8,
 		}},
-		{"deterministic", all, usual, bare(false, true), backwardPlan{
+		{"deterministic", all, usual, bare(false, true), false, backwardPlan{
 			biasTiles: 10, keyBlocks: 4 * 2 * 2, queryBlocks: 10 * 8 * 2,
 		}},
-		{"no fused kernel", []KernelInfo{all[2], all[3], all[4]}, usual, bare(true, false), backwardPlan{
+		{"no fused kernel", []KernelInfo{all[2], all[3], all[4]}, usual, bare(true, false), false, backwardPlan{
 			biasTiles: 10, bytes: 2 * 8 * 10 * 4, keyBlocks: 4 * 2 * 2, queryBlocks: 10 * 8 * 2, finishBlocks: 8,
 		}},
-		{"no keys", all, shape{2, 300, 0, 8, 2, 64}, bare(true, false), backwardPlan{
-			fused: true, convertTiles: 5, accumBytes: 2 * 8 * 320 * 128 * 4, partialOffset: 2 * 8 * 320 * 128 * 4,
+		{"no keys", all, shape{2, 300, 0, 8, 2, 64}, bare(true, false), true, backwardPlan{
+			convertTiles: 5, accumBytes: 2 * 8 * 320 * 128 * 4, partialOffset: 2 * 8 * 320 * 128 * 4,
 			bytes: 2 * 8 * 320 * 128 * 4, finishBlocks: 5*8*2 + 8,
 		}},
-		{"no queries", all, shape{2, 0, 500, 8, 2, 64}, bare(true, false), backwardPlan{
-			fused: true, biasTiles: 6, bytes: 2 * 8 * 6 * 4, keyBlocks: 6 * 2 * 2, finishBlocks: 8,
+		{"no queries", all, shape{2, 0, 500, 8, 2, 64}, bare(true, false), true, backwardPlan{
+			biasTiles: 6, bytes: 2 * 8 * 6 * 4, keyBlocks: 6 * 2 * 2, finishBlocks: 8,
 		}},
-		{"no batch", all, shape{0, 300, 500, 8, 2, 64}, bare(true, true), backwardPlan{biasTiles: 10, finishBlocks: 8}},
+		{"no batch", all, shape{0, 300, 500, 8, 2, 64}, bare(true, true), false, backwardPlan{biasTiles: 10, finishBlocks: 8}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -308,8 +309,10 @@ func TestBackwardPlan(t *testing.T) {
 			args := backwardArgs(c.shape)
 			c.change(&args)
 			got, err := k.backwardPlan("", &args)
-			if err != nil || got != c.want {
-				t.Fatalf("got %+v, %v\nwant %+v", got, err, c.want)
+			plan := got
+			plan.fusedImages = fusedImages{}
+			if err != nil || plan != c.want || got.fused() != c.fused {
+				t.Fatalf("got %+v, %v\nwant %+v, fused %v", got, err, c.want, c.fused)
 			}
 			if size, err := k.WorkspaceSize(args); size != c.want.bytes || err != nil {
 				t.Errorf("workspace %d, %v, want %d", size, err, c.want.bytes)

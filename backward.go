@@ -13,7 +13,8 @@ import (
 // waiting. It is two or three launches, and a memset where it is not deterministic. Everything said of Forward holds.
 //
 // Workspace may be used again once the stream has passed this call. A package without the fast kernels for the device
-// runs deterministically in either case.
+// runs deterministically in either case. On a device of compute capability 9.0 the fast mode runs the images for sm_90 where
+// each of Q, K, V, DO, DK and DV has a tensor map, by the rule of ForwardImage.
 func (k *Kernel) Backward(stream Stream, args BackwardArgs) error {
 	plan, err := k.backwardPlan("Backward", &args)
 	if err != nil {
@@ -28,40 +29,119 @@ func (k *Kernel) Backward(stream Stream, args BackwardArgs) error {
 		return err
 	}
 	defer release()
-	if plan.fused {
-		if plan.accumBytes > 0 {
-			err := driver.MemsetWordsAsync(driver.DevicePtr(params.DQAccum), 0, plan.accumBytes/4, driver.Stream(stream))
-			if err != nil {
-				return fmt.Errorf("sigattn: Backward: %w", err)
-			}
-		}
-		if err := launch(k.images[BackwardFused], stream, plan.keyBlocks, &params); err != nil {
-			return err
-		}
-	} else {
+	if !plan.fused() {
 		if err := launch(k.images[BackwardDKV], stream, plan.keyBlocks, &params); err != nil {
 			return err
 		}
 		if err := launch(k.images[BackwardDQ], stream, plan.queryBlocks, &params); err != nil {
 			return err
 		}
+		return launch(k.images[BackwardFinish], stream, plan.finishBlocks, &params)
 	}
-	return launch(k.images[BackwardFinish], stream, plan.finishBlocks, &params)
+	if plan.accumBytes > 0 {
+		err := driver.MemsetWordsAsync(driver.DevicePtr(params.DQAccum), 0, plan.accumBytes/4, driver.Stream(stream))
+		if err != nil {
+			return fmt.Errorf("sigattn: Backward: %w", err)
+		}
+	}
+	if plan.keys.mapped() {
+		err = k.backwardMapped(stream, &plan, &args, &params)
+	} else {
+		err = launch(plan.keys, stream, plan.keyBlocks, &params)
+	}
+	if err != nil {
+		return err
+	}
+	return launch(plan.finish, stream, plan.finishBlocks, &params)
+}
+
+// BackwardImage is the image that makes dK and dV in Backward of these arguments. It reads Deterministic, and of the tensors
+// the shapes and strides.
+func (k *Kernel) BackwardImage(args BackwardArgs) (ImageInfo, error) {
+	images, err := k.fusedImages("BackwardImage", &args)
+	if err != nil {
+		return ImageInfo{}, err
+	}
+	if images == (fusedImages{}) {
+		images.keys = k.images[BackwardDKV]
+	}
+	if images.keys == nil {
+		return ImageInfo{}, k.lacks("backward kernels")
+	}
+	return images.keys.info(), nil
 }
 
 // WorkspaceSize is how many bytes of device memory, at a multiple of 256, Backward of these arguments needs; it may be 0.
-// It reads the shapes of Q and K, Deterministic, and whether DBias is set. The size does not change with the stream or
-// the addresses.
+// It reads the shapes of Q and K, Deterministic, and whether DBias is set. The size does not change with the stream,
+// the addresses or the strides.
 func (k *Kernel) WorkspaceSize(args BackwardArgs) (int64, error) {
-	plan, err := k.backwardPlan("WorkspaceSize", &args)
-	return plan.bytes, err
+	plain, err := k.planBackward("WorkspaceSize", &args, k.fused(&args, false))
+	images := k.fused(&args, true)
+	if images == (fusedImages{}) {
+		return plain.bytes, err
+	}
+	mapped, err := k.planBackward("WorkspaceSize", &args, images)
+	return max(plain.bytes, mapped.bytes), err
 }
 
-// backwardPlan is how one backward call runs: in fast mode memset, fused and finish kernel; in deterministic mode the
-// dK-dV and the dQ kernel, and the finish kernel where a bias gradient is asked for.
+// fusedImages are the fast mode's kernels: the fused one and the one that finishes its results. The zero value is none.
+type fusedImages struct{ keys, finish *image }
+
+// fused is the fast mode's kernels that take tensor maps, or those that take any tensor.
+func (k *Kernel) fused(a *BackwardArgs, mapped bool) fusedImages {
+	of := &k.images
+	if mapped {
+		of = &k.mapped
+	}
+	if a.Deterministic || of[BackwardFused] == nil || of[BackwardFinish] == nil {
+		return fusedImages{}
+	}
+	return fusedImages{of[BackwardFused], of[BackwardFinish]}
+}
+
+// fusedImages is what the fast mode runs for the arguments: none where it is not asked for or there is none.
+func (k *Kernel) fusedImages(op string, a *BackwardArgs) (fusedImages, error) {
+	mapped, plain := k.fused(a, true), k.fused(a, false)
+	if mapped == (fusedImages{}) {
+		return plain, nil
+	}
+	names := [...]string{"Q", "K", "V", "DO", "DK", "DV"}
+	for i, t := range [len(names)]*Tensor{&a.Q, &a.K, &a.V, &a.DO, &a.DK, &a.DV} {
+		switch {
+		case hasMap(t):
+		case plain != fusedImages{} || k.images[BackwardDKV] != nil:
+			return plain, nil
+		default:
+			return plain, checker{op, k.headDim}.noMap(names[i], t)
+		}
+	}
+	return mapped, nil
+}
+
+// backwardMapped launches sm_90's fused kernel.
+func (k *Kernel) backwardMapped(stream Stream, plan *backwardPlan, a *BackwardArgs, plain *abi.BackwardParams) error {
+	params := abi.BackwardTensorParams{Plain: *plain}
+	queries, keys := uint32(plan.keys.TileM), uint32(plan.keys.TileN)
+	for _, m := range [...]struct {
+		to   *abi.TensorMap
+		of   *Tensor
+		rows uint32
+	}{
+		{&params.QMap, &a.Q, queries}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.DOMap, &a.DO, queries},
+		{&params.DKMap, &a.DK, mapRows}, {&params.DVMap, &a.DV, mapRows},
+	} {
+		if err := k.encodeMap(m.to, m.of, m.rows); err != nil {
+			return fmt.Errorf("sigattn: %s: %w", plan.keys.Name, err)
+		}
+	}
+	return launch(plan.keys, stream, plan.keyBlocks, &params)
+}
+
+// backwardPlan is how one backward call runs: in fast mode memset, fused and finish kernel; in deterministic mode, without
+// fusedImages, the dK-dV and the dQ kernel, and the finish kernel where a bias gradient is asked for.
 type backwardPlan struct {
-	op            string
-	fused         bool
+	op string
+	fusedImages
 	convertTiles  int64 // query tiles per (head, batch entry) of the dQ workspace
 	biasTiles     int64 // partial bias gradients per (head, batch entry)
 	accumBytes    int64 // of the dQ workspace, at its start
@@ -72,10 +152,30 @@ type backwardPlan struct {
 	finishBlocks  uint32
 }
 
-// backwardPlan checks the shapes of Q and K and plans the call.
+func (p *backwardPlan) fused() bool { return p.keys != nil }
+
+// biasPartials is how many partial bias gradients a tile of the fused kernel's keys leaves: one, or where it takes tensor maps
+// one for every 16 keys.
+func (i fusedImages) biasPartials() int64 {
+	if i.keys.mapped() {
+		return int64(i.keys.TileN) / 16
+	}
+	return 1
+}
+
+// backwardPlan picks the images, checks the shapes of Q and K and plans the call.
 func (k *Kernel) backwardPlan(op string, a *BackwardArgs) (backwardPlan, error) {
-	p := backwardPlan{op: op, fused: !a.Deterministic && k.images[BackwardFused] != nil && k.images[BackwardFinish] != nil}
-	if err := k.canRunBackward(p.fused, a); err != nil {
+	images, err := k.fusedImages(op, a)
+	if err != nil {
+		return backwardPlan{}, err
+	}
+	return k.planBackward(op, a, images)
+}
+
+// planBackward is backwardPlan with the images given.
+func (k *Kernel) planBackward(op string, a *BackwardArgs, images fusedImages) (backwardPlan, error) {
+	p := backwardPlan{op: op, fusedImages: images}
+	if err := k.canRunBackward(p.fused(), a); err != nil {
 		return p, err
 	}
 	c := checker{op, k.headDim}
@@ -84,16 +184,16 @@ func (k *Kernel) backwardPlan(op string, a *BackwardArgs) (backwardPlan, error) 
 	}
 	q, heads, batch := &a.Q, a.Q.Heads, a.Q.Batch
 	keys := k.images[BackwardDKV]
-	if p.fused {
-		keys = k.images[BackwardFused]
+	if p.fused() {
+		keys = p.keys
 	}
 	var err error
 	if p.keyBlocks, err = c.grid(a.K.SeqLen, keys.TileN, a.K.Heads, batch); err != nil {
 		return p, err
 	}
-	if p.fused {
+	if p.fused() {
 		p.convertTiles = ceilDiv(int64(q.SeqLen), int64(keys.TileM))
-		p.biasTiles = ceilDiv(int64(a.K.SeqLen), int64(keys.TileN))
+		p.biasTiles = ceilDiv(int64(a.K.SeqLen), int64(keys.TileN)) * p.biasPartials()
 		if p.finishBlocks, err = c.grid(q.SeqLen, keys.TileM, heads, batch); err != nil {
 			return p, err
 		}

@@ -48,11 +48,11 @@ const (
 )
 
 // choose picks the images of each pass that the chip can run: the best that takes tensor maps and the best that takes any
-// tensor, as far as there are such. has tells which entries the archive holds. The finish kernel reads the fused kernel's
-// workspace, so their TileM agree.
+// tensor, as far as there are such. has tells which entries the archive holds. A finish kernel reads the fused kernel's
+// workspace, in which those that take tensor maps and the others differ, so it is of the same kind and TileM.
 func choose(p *Package, on chip, has func(entry string) bool) ([]choice, error) {
 	var choices []choice
-	fusedTileM := 0
+	fusedTileM := map[bool]int{} // by whether it takes tensor maps
 	for _, pass := range [...]Pass{Forward, BackwardFused, BackwardDKV, BackwardDQ, BackwardFinish} {
 		for _, mapped := range [...]bool{true, false} {
 			best := choice{}
@@ -60,7 +60,7 @@ func choose(p *Package, on chip, has func(entry string) bool) ([]choice, error) 
 				if info.Pass != pass || info.mapped() != mapped || info.SharedBytes > on.sharedBytes {
 					continue
 				}
-				if pass == BackwardFinish && fusedTileM != 0 && info.TileM != fusedTileM {
+				if m := fusedTileM[mapped]; pass == BackwardFinish && m != 0 && info.TileM != m {
 					continue
 				}
 				for _, ptx := range [...]bool{false, true} {
@@ -74,7 +74,7 @@ func choose(p *Package, on chip, has func(entry string) bool) ([]choice, error) 
 				continue
 			}
 			if pass == BackwardFused {
-				fusedTileM = best.TileM
+				fusedTileM[mapped] = best.TileM
 			}
 			choices = append(choices, best)
 		}

@@ -12,6 +12,14 @@ func bothForward() []KernelInfo {
 	return []KernelInfo{kernelInfo(Forward, SM90, 128, 96, 200000), kernelInfo(Forward, SM80, 128, 64, 98304)}
 }
 
+// bothFused are a fused backward kernel that takes tensor maps and its finish kernel, then those that take any tensor.
+func bothFused() []KernelInfo {
+	return []KernelInfo{
+		kernelInfo(BackwardFused, SM90, 128, 96, 200000), kernelInfo(BackwardFinish, SM90, 128, 16, 0),
+		kernelInfo(BackwardFused, SM80, 64, 64, 98304), kernelInfo(BackwardFinish, SM80, 64, 16, 0),
+	}
+}
+
 // The image follows from the tensors alone.
 func TestForwardImage(t *testing.T) {
 	cases := map[string]struct {

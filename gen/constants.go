@@ -31,7 +31,7 @@ func constants(p Plan) string {
 		{"SHARED_BYTES", p.SharedBytes, "dynamic shared memory per block"},
 	}
 	switch {
-	case isHopper(p.Spec):
+	case isHopper(p.Spec) && p.Pass == sigattn.Forward:
 		list = append(list, constant{"Q_TILES", p.QTiles, "places for Q"})
 	case p.Pass == sigattn.Forward:
 		list = append(list,
@@ -46,7 +46,7 @@ func constants(p Plan) string {
 	if p.Pass == sigattn.Forward && !isHopper(p.Spec) {
 		writeBool(&b, "PACED", p.Paced, "sigmoids are held in step with the products")
 	}
-	if p.Pass == sigattn.BackwardFused || p.Pass == sigattn.BackwardDKV {
+	if !isHopper(p.Spec) && (p.Pass == sigattn.BackwardFused || p.Pass == sigattn.BackwardDKV) {
 		writeBool(&b, "ACCUMULATE_DQ", p.Pass == sigattn.BackwardFused, "dQ too, added into a float32 workspace")
 	}
 	return b.String()

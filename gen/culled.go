@@ -27,8 +27,14 @@ func culledf(format string, args ...any) error { return cullError(fmt.Sprintf(fo
 
 // checkFamily is the reason where spec's architecture has no kernels.
 func checkFamily(spec Spec) error {
-	if isHopper(spec) && spec.Pass != sigattn.Forward {
-		return culledf("%s kernels of the backward pass are not part of this version; the sm_80 image serves it", spec.Arch)
+	if !isHopper(spec) {
+		return nil
+	}
+	switch {
+	case spec.Pass == sigattn.BackwardDKV || spec.Pass == sigattn.BackwardDQ:
+		return culledf("deterministic %s kernels of the backward pass are not part of this version; the sm_80 image serves it", spec.Arch)
+	case spec.Pass == sigattn.BackwardFused && spec.HeadDim > maxFusedHeadDim:
+		return culledf("%s kernels of the backward pass beyond head dim %d are not part of this version; the sm_80 image serves it", spec.Arch, maxFusedHeadDim)
 	}
 	return nil
 }

@@ -47,9 +47,13 @@ func passMeaning(pass sigattn.Pass) string {
 
 // blockMeaning says how a block of p's works, up to where the sentence on registers begins.
 func blockMeaning(p Plan) string {
-	if isHopper(p.Spec) {
+	switch {
+	case isHopper(p.Spec) && p.Pass == sigattn.BackwardFused:
+		return fmt.Sprintf("Tiles of %s, %d of Q and of dO in flight; a warpgroup loads and %d compute; one block per SM.\n// ",
+			tileMeaning(p), p.Stages, p.consumers(p.Spec))
+	case isHopper(p.Spec) && p.Pass == sigattn.Forward:
 		return fmt.Sprintf("Tiles of %s, %d of K or V in flight and %d of Q; a warpgroup loads and %d compute; one block per SM.\n// ",
-			tileMeaning(p), p.Stages, p.QTiles, p.consumers())
+			tileMeaning(p), p.Stages, p.QTiles, p.consumers(p.Spec))
 	}
 	return fmt.Sprintf("Tiles of %s, %d in flight; %d warps; at least %d per SM. ", tileMeaning(p), p.Stages, p.Warps, p.Blocks)
 }

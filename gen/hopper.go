@@ -6,8 +6,8 @@ import (
 	"github.com/sigattn/sigattn"
 )
 
-// Hopper is the part of a Tile that only the kernels of sm_90 have. There a block is one producer warpgroup, which loads,
-// and a consumer warpgroup for every 64 of the tile's rows; it stays on its SM and takes tile after tile.
+// Hopper is the part of a Tile that only the forward kernels of sm_90 have. There a block is one producer warpgroup, which
+// loads, and a consumer warpgroup for every 64 of the tile's rows; it stays on its SM and takes tile after tile.
 type Hopper struct {
 	QTiles int // places for Q: with 2, the next tile's is loaded while this one's is in use
 }
@@ -30,16 +30,21 @@ func (h Hopper) String() string {
 	return fmt.Sprintf("t%d", h.QTiles)
 }
 
-// consumers is how many consumer warpgroups a tile of sm_90 has.
-func (t Tile) consumers() int { return t.M / warpgroupRows }
+// consumers is how many consumer warpgroups spec's tile of sm_90 has.
+func (t Tile) consumers(spec Spec) int {
+	if spec.Pass == sigattn.BackwardFused {
+		return t.N / warpgroupRows
+	}
+	return t.M / warpgroupRows
+}
 
-// hopperWarps is how many warps tiles of so many rows have on sm_90: their consumers' and a producer's.
+// hopperWarps is how many warps tiles have on sm_90 whose consumers own so many rows, or keys: theirs and a producer's.
 func hopperWarps(rows int) int { return warpgroupWarps * (rows/warpgroupRows + 1) }
 
-// withWarpgroups is t with the warps that follow from its rows where t leaves them open and spec is of sm_90.
+// withWarpgroups is t with the warps that follow from its rows, or keys, where t leaves them open and spec is of sm_90.
 func (t Tile) withWarpgroups(spec Spec) Tile {
-	if isHopper(spec) && t.Warps == 0 && t.consumers() <= maxConsumers {
-		t.Warps, t.Blocks = hopperWarps(t.M), 1
+	if n := t.consumers(spec); isHopper(spec) && t.Warps == 0 && n <= maxConsumers {
+		t.Warps, t.Blocks = hopperWarps(n*warpgroupRows), 1
 	}
 	return t
 }
@@ -74,12 +79,14 @@ func hopperSharedBytes(p Plan) int {
 	return (p.QTiles*p.M+2*p.Stages*p.N)*columns*elementBytes + barriers + again + alignment
 }
 
-// checkHopper is checkShape for the forward kernel of sm_90.
+// checkHopper is checkShape for the kernels of sm_90.
 func checkHopper(spec Spec, tile Tile) error {
 	switch {
 	case tile.Pipeline != none:
 		return &ValueError{"pipeline of " + spec.Arch.String(), tile.Pipeline.String(), "none"}
-	case tile.M%warpgroupRows != 0 || tile.consumers() > maxConsumers:
+	case spec.Pass != sigattn.Forward:
+		return checkHopperBackward(spec, tile)
+	case tile.M%warpgroupRows != 0 || tile.consumers(spec) > maxConsumers:
 		return illegalShape(spec, "tile rows", tile.M, "64, 128, 192")
 	case tile.N < 32 || tile.N > 256:
 		return illegalShape(spec, "tile keys", tile.N, "multiples of 16 from 32 to 256")

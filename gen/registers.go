@@ -10,8 +10,11 @@ func registerLimit(p Plan) int {
 // accumulators is how many float32 accumulators each thread holds through the main loop: a lower bound of its
 // registers, there to refuse a hopeless tile before ptxas spills it. Kernel authors keep it true.
 func accumulators(p Plan) int {
-	if isHopper(p.Spec) {
+	switch {
+	case isHopper(p.Spec) && p.Pass == sigattn.Forward:
 		return hopperAccumulators(p)
+	case isHopper(p.Spec) && p.Pass == sigattn.BackwardFused:
+		return hopperBackwardAccumulators(p)
 	}
 	switch p.Pass {
 	case sigattn.Forward, sigattn.BackwardDQ: // O or dQ
@@ -26,7 +29,7 @@ func accumulators(p Plan) int {
 // accumulatorLimit is how many registers accumulators may take.
 func accumulatorLimit(p Plan) int {
 	if isHopper(p.Spec) { // registers move from the producer to the consumers
-		return consumerRegisters[p.consumers()] - spareRegisters
+		return consumerRegisters[p.consumers(p.Spec)] - spareRegisters
 	}
 	return p.RegisterLimit
 }

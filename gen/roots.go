@@ -4,8 +4,11 @@ import "github.com/sigattn/sigattn"
 
 // rootTemplate is the file that spec's kernel is rendered from.
 func rootTemplate(spec Spec) string {
-	if isHopper(spec) {
+	switch {
+	case isHopper(spec) && spec.Pass == sigattn.Forward:
 		return "sm90/forward.cu"
+	case isHopper(spec) && spec.Pass == sigattn.BackwardFused:
+		return "sm90/backward.cu"
 	}
 	switch spec.Pass {
 	case sigattn.Forward:
@@ -32,6 +35,13 @@ func chosenTemplate(p Plan, path string) string {
 		return "common/sigmoid_tile_" + p.Sigmoid.String() + ".cuh"
 	case "common/sigmoid_gradient.cuh":
 		return "common/sigmoid_gradient_" + p.Sigmoid.String() + ".cuh"
+	case "common/sigmoid_slope.cuh":
+		return "common/sigmoid_slope_" + p.Sigmoid.String() + ".cuh"
+	case "common/dq_order.cuh":
+		if isHopper(p.Spec) {
+			return "common/dq_order_lane.cuh"
+		}
+		return "common/dq_order_register.cuh"
 	case "common/mask.cuh":
 		return "common/mask_" + p.Mask.String() + ".cuh"
 	default:

@@ -11,8 +11,11 @@ const floatBytes = 4
 // sharedBytes is the dynamic shared memory of p's block, in bytes. Each pass's formula mirrors its template's layout,
 // which static_asserts it. Kernel authors keep them alike.
 func sharedBytes(p Plan) int {
-	if isHopper(p.Spec) {
+	switch {
+	case isHopper(p.Spec) && p.Pass == sigattn.Forward:
 		return hopperSharedBytes(p)
+	case isHopper(p.Spec) && p.Pass == sigattn.BackwardFused:
+		return hopperBackwardSharedBytes(p)
 	}
 	switch p.Pass {
 	case sigattn.Forward:

@@ -28,6 +28,9 @@ var tuned = []choice{
 	{sigattn.Forward, hopper, dims(192), 0, 0, 0, warpgroups(128, 64, 2, 2)},
 	{sigattn.Forward, hopper, dims(256), 0, 0, 0, warpgroups(128, 64, 2, 1)},
 
+	{sigattn.BackwardFused, hopper, dims(32, 64), 0, 0, 0, fusedHopper(64, 128, 4)},
+	{sigattn.BackwardFused, hopper, dims(96, 128), 0, 0, 0, fusedHopper(64, 128, 3)},
+
 	// pass           archs head dims  dtype mask sigmoid M    N  S  W  B           G   Q  paced
 	{sigattn.Forward, nil, dims(32), 0, 0, 0, ampere(128, 64, 3, 4, 3, Pipeline{16, 2, false})},
 	{sigattn.Forward, nil, dims(64), 0, sigattn.Causal, 0, ampere(128, 64, 3, 4, 2, Pipeline{32, 4, false})},
@@ -74,7 +77,7 @@ func ampere(m, n, stages, warps, blocks int, p Pipeline) Tile {
 	return Tile{M: m, N: n, Stages: stages, Warps: warps, Blocks: blocks, Pipeline: p}
 }
 
-// warpgroups is a tile of the sm_90 family.
+// warpgroups is a tile of the forward kernels of the sm_90 family.
 func warpgroups(m, n, stages, qTiles int) Tile {
 	return Tile{M: m, N: n, Stages: stages, Warps: hopperWarps(m), Blocks: 1, Hopper: Hopper{qTiles}}
 }

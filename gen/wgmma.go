@@ -12,9 +12,13 @@ import (
 // as a constant says.
 const wgmmaTemplate = "ptx/wgmma_products.cuh"
 
-// wgmmaWidths are the columns of the products that p's kernel makes: those of S, and those of O.
+// wgmmaWidths are the columns of the products that p's kernel makes: those of S, and those of O; or in the backward pass of S
+// and dP, of dK and dV, and a consumer's share of dQ's.
 func wgmmaWidths(p Plan) []int {
 	widths := []int{p.N, p.HeadDim}
+	if p.Pass == sigattn.BackwardFused {
+		widths = []int{p.M, p.HeadDim, dqColumns(p)}
+	}
 	slices.Sort(widths)
 	return slices.Compact(widths)
 }
@@ -33,6 +37,12 @@ func wgmmaProducts(p Plan) string {
 		w := wgmma{element, width}
 		w.shared(&b)
 		w.rows(&b)
+		if p.Pass == sigattn.BackwardFused && width == dqColumns(p) {
+			w.transposed(&b)
+		}
+		if p.Pass == sigattn.BackwardFused && width == p.M {
+			w.resident(&b)
+		}
 		w.pin(&b)
 	}
 	return b.String()
@@ -60,6 +70,22 @@ func (w wgmma) rows(b *strings.Builder) {
 	b.WriteString("// The same with a in registers and b MN-major: its rows are the product's k.\n")
 	fmt.Fprintf(b, "__device__ __forceinline__ void wgmma_rows(float (&d)[%d], const Register (&a)[4], Descriptor b, int accumulate) {\n", n)
 	w.instruction(b, n+5, fmt.Sprintf("{%%%d, %%%d, %%%d, %%%d}, %%%d, p, 1, 1, 1", n, n+1, n+2, n+3, n+4))
+	b.WriteString("        : \"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3]), \"l\"(b), \"r\"(accumulate));\n}\n\n")
+}
+
+func (w wgmma) transposed(b *strings.Builder) {
+	n := w.registers()
+	b.WriteString("// The same with a and b MN-major in shared memory: their rows are the product's k.\n")
+	fmt.Fprintf(b, "__device__ __forceinline__ void wgmma_transposed(float (&d)[%d], Descriptor a, Descriptor b, int accumulate) {\n", n)
+	w.instruction(b, n+2, fmt.Sprintf("%%%d, %%%d, p, 1, 1, 1, 1", n, n+1))
+	b.WriteString("        : \"l\"(a), \"l\"(b), \"r\"(accumulate));\n}\n\n")
+}
+
+func (w wgmma) resident(b *strings.Builder) {
+	n := w.registers()
+	b.WriteString("// The same with a in registers and b K-major.\n")
+	fmt.Fprintf(b, "__device__ __forceinline__ void wgmma_resident(float (&d)[%d], const Register (&a)[4], Descriptor b, int accumulate) {\n", n)
+	w.instruction(b, n+5, fmt.Sprintf("{%%%d, %%%d, %%%d, %%%d}, %%%d, p, 1, 1, 0", n, n+1, n+2, n+3, n+4))
 	b.WriteString("        : \"r\"(a[0]), \"r\"(a[1]), \"r\"(a[2]), \"r\"(a[3]), \"l\"(b), \"r\"(accumulate));\n}\n\n")
 }
 

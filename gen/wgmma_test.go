@@ -19,6 +19,28 @@ func TestWgmmaProducts(t *testing.T) {
 	golden(t, "wgmma/fp16_d32_n32.cuh", []byte(wgmmaProducts(wgmmaPlan(sigattn.FP16, 32, 32))))
 }
 
+// fusedPlan is the tuned plan of sm_90's fused backward kernel.
+func fusedPlan(t *testing.T, headDim int) Plan {
+	t.Helper()
+	spec := Spec{sigattn.SM90, sigattn.BackwardFused, headDim, sigattn.BF16, sigattn.Causal, sigattn.Accurate}
+	tile, _ := Best(spec)
+	plan, err := NewPlan(spec, tile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+// The backward pass makes S and dP, dK and dV, and each consumer's share of dQ, the last from transposed operands.
+func TestBackwardProducts(t *testing.T) {
+	golden(t, "wgmma/backward_bf16_d32.cuh", []byte(wgmmaProducts(fusedPlan(t, 32))))
+	for headDim, want := range map[int][]int{32: {16, 32, 64}, 64: {32, 64}, 96: {64, 96}, 128: {64, 128}} {
+		if got := wgmmaWidths(fusedPlan(t, headDim)); !slices.Equal(got, want) {
+			t.Errorf("head dim %d: %v; want %v", headDim, got, want)
+		}
+	}
+}
+
 func TestWgmmaWidths(t *testing.T) {
 	for _, test := range []struct {
 		headDim, keys int

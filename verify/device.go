@@ -31,6 +31,7 @@ type Kernel interface {
 	Forward(sigattn.Stream, sigattn.ForwardArgs) error
 	ForwardImage(sigattn.ForwardArgs) (sigattn.ImageInfo, error)
 	Backward(sigattn.Stream, sigattn.BackwardArgs) error
+	BackwardImage(sigattn.BackwardArgs) (sigattn.ImageInfo, error)
 	WorkspaceSize(sigattn.BackwardArgs) (int64, error)
 	Info() sigattn.Info
 	Close() error

@@ -158,7 +158,16 @@ func (k *fakeKernel) Info() sigattn.Info {
 
 // ForwardImage is the first: a fake has no rule about tensors.
 func (k *fakeKernel) ForwardImage(sigattn.ForwardArgs) (sigattn.ImageInfo, error) {
-	return k.Info().Images[0], nil
+	return imagesOf(k.Info(), sigattn.Forward)[0], nil
+}
+
+// BackwardImage is the first of the mode.
+func (k *fakeKernel) BackwardImage(a sigattn.BackwardArgs) (sigattn.ImageInfo, error) {
+	pass := sigattn.BackwardFused
+	if a.Deterministic {
+		pass = sigattn.BackwardDKV
+	}
+	return imagesOf(k.Info(), pass)[0], nil
 }
 
 // fakeWorkspace is what every backward launch asks for.

@@ -37,7 +37,7 @@ func imagesOf(info sigattn.Info, pass sigattn.Pass) []sigattn.ImageInfo {
 
 // choiceIn reports whether arguments decide which image a mode runs.
 func choiceIn(info sigattn.Info, m Mode) bool {
-	return slices.ContainsFunc(m.passes(), func(p sigattn.Pass) bool { return len(imagesOf(info, p)) > 1 })
+	return m.mappedRoles() != nil && slices.ContainsFunc(m.passes(), func(p sigattn.Pass) bool { return len(imagesOf(info, p)) > 1 })
 }
 
 // withoutMapped is a package without the kernels that take tensor maps where others do what they do.
@@ -50,36 +50,53 @@ func withoutMapped(p *sigattn.Package, info sigattn.Info) *sigattn.Package {
 	return &rest
 }
 
-// images are those that a mode of the case runs. A forward image that is not the one for the case's tensors is a failure.
+// images are those that a mode of the case runs. One that is not the one for the case's tensors is a failure.
 func (e *execution) images(mode Mode) (ran []Image, failure string, err error) {
 	info := e.kernel.Info()
-	if mode != Forward {
-		for _, pass := range mode.passes() {
-			for _, i := range imagesOf(info, pass) {
-				ran = append(ran, newImage(i))
-			}
-		}
-		return ran, "", nil
-	}
-	image, err := e.kernel.ForwardImage(e.forwardArgs())
+	first, err := e.firstImage(mode)
 	if err != nil {
 		return nil, "", err
 	}
-	loaded := imagesOf(info, sigattn.Forward)
-	want := loaded[len(loaded)-1]
-	if e.hasMaps() {
-		want = loaded[0]
+	mapped := e.hasMaps(mode)
+	for _, pass := range mode.passes() {
+		loaded := imagesOf(info, pass)
+		image := loaded[len(loaded)-1]
+		if mapped {
+			image = loaded[0]
+		}
+		ran = append(ran, newImage(image))
 	}
-	if image.Name != want.Name {
-		failure = fmt.Sprintf("%s ran, want %s", image.Name, want.Name)
+	if first.Name != ran[0].Kernel {
+		failure = fmt.Sprintf("%s ran, want %s", first.Name, ran[0].Kernel)
 	}
-	return []Image{newImage(image)}, failure, nil
+	ran[0] = newImage(first)
+	return ran, failure, nil
 }
 
-// hasMaps reports whether a tensor map can describe each of the forward pass's tensors: nothing is empty, and no dimension
-// repeats or runs backwards. (No case's strides are too long for a map.)
-func (e *execution) hasMaps() bool {
-	for _, r := range []role{roleQ, roleK, roleV, roleO} {
+// firstImage is what the kernel says of a mode's first image.
+func (e *execution) firstImage(mode Mode) (sigattn.ImageInfo, error) {
+	if mode == Forward {
+		return e.kernel.ForwardImage(e.forwardArgs())
+	}
+	return e.kernel.BackwardImage(e.backwardArgs(mode))
+}
+
+// mappedRoles are the tensors that the kernels of a mode take through tensor maps where they take any so.
+func (m Mode) mappedRoles() []role {
+	switch m {
+	case Forward:
+		return []role{roleQ, roleK, roleV, roleO}
+	case Backward:
+		return []role{roleQ, roleK, roleV, roleDO, roleDK, roleDV}
+	}
+	return nil
+}
+
+// hasMaps reports whether a mode's kernels may take tensor maps, and one can describe each of the tensors: nothing is empty, and
+// no dimension repeats or runs backwards. (No case's strides are too long for a map.)
+func (e *execution) hasMaps(mode Mode) bool {
+	roles := mode.mappedRoles()
+	for _, r := range roles {
 		n, v := r.extents(e.Shape), e.place.views[r]
 		for i, stride := range []int64{v.batch, v.seq, v.head} {
 			if n[i] == 0 || n[i] > 1 && stride <= 0 {
@@ -87,5 +104,5 @@ func (e *execution) hasMaps() bool {
 			}
 		}
 	}
-	return true
+	return len(roles) > 0
 }

@@ -174,6 +174,28 @@ func TestTwoForwardImages(t *testing.T) {
 	}
 }
 
+// The same of the fused backward pass; the deterministic one has no choice.
+func TestTwoBackwardImages(t *testing.T) {
+	p := fakePackage(sigattn.BF16, sigattn.Full)
+	mapped := sigattn.KernelInfo{Name: "k_mapped", Pass: sigattn.BackwardFused, Arch: sigattn.SM90, TileM: 64, TileN: 32}
+	finish := sigattn.KernelInfo{Name: "k_mapped_fin", Pass: sigattn.BackwardFinish, Arch: sigattn.SM90, TileM: 64, TileN: 16}
+	p.Kernels = slices.Insert(p.Kernels, 0, mapped, finish)
+	report, err := runFake(t, &fakeDevice{}, Options{Packages: []*sigattn.Package{p}, Level: Short})
+	if err != nil || len(report.Kernels) != 4 {
+		t.Fatalf("%d summaries, error %v", len(report.Kernels), err)
+	}
+	for i, want := range []Summary{
+		{Mode: Forward, Images: []Image{{"k_fwd", sigattn.SM80, false}}},
+		{Mode: Backward, Images: []Image{{"k_mapped", sigattn.SM90, false}, {"k_mapped_fin", sigattn.SM90, false}, {"k_bwdfin", sigattn.SM80, false}}, Failed: 3}, // no query, no key, reversed
+		{Mode: Deterministic, Images: []Image{{"k_bwddkv", sigattn.SM80, false}, {"k_bwddq", sigattn.SM80, false}, {"k_bwdfin", sigattn.SM80, false}}},
+		{Mode: Backward, Images: []Image{{"k_bwd", sigattn.SM80, false}, {"k_bwdfin", sigattn.SM80, false}}},
+	} {
+		if got := report.Kernels[i]; got.Mode != want.Mode || got.Failed != want.Failed || !slices.Equal(got.Images, want.Images) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+}
+
 func TestADeviceFailureEndsTheRun(t *testing.T) {
 	broken := fmt.Errorf("launch: %w", sigattn.ErrCUDA)
 	report, err := runFake(t, &fakeDevice{fail: broken}, Options{Packages: []*sigattn.Package{fakePackage(sigattn.BF16, sigattn.Full)}, Level: Short})

@@ -35,7 +35,7 @@ type ForwardTensorParams struct {
 	_                      [3]uint64 // to a multiple of TensorMap's alignment
 }
 
-// BackwardParams is the only argument of every kernel of the backward pass.
+// BackwardParams is the only argument of every kernel of the backward pass, but for sm_90's fused one.
 type BackwardParams struct {
 	Q, K, V, DO                             uintptr
 	DQ, DK, DV                              uintptr
@@ -47,4 +47,11 @@ type BackwardParams struct {
 	Problem                                 Problem
 	DBiasTiles                              int32 // partial sums per (head, batch)
 	ConvertTiles                            int32 // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
+}
+
+// BackwardTensorParams is the only argument of sm_90's fused backward kernels.
+type BackwardTensorParams struct {
+	QMap, KMap, VMap, DOMap, DKMap, DVMap TensorMap // [head dim, sequence, head, batch]
+	Plain                                 BackwardParams
+	_                                     [3]uint64 // to a multiple of TensorMap's alignment
 }

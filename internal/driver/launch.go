@@ -8,7 +8,7 @@ import (
 )
 
 // MaxParamBytes bounds a launch's parameter block.
-const MaxParamBytes = 1024
+const MaxParamBytes = 2048
 
 // frame holds what one call on the launch path hands to C. Frames live on the heap, which does not move, and are
 // recycled, so that a launch allocates nothing however many goroutines launch at once.

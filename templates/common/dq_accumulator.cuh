@@ -1,16 +1,15 @@
 #pragma once
 // The float32 workspace for dQ: one block of TILE_M x HEAD_DIM per query tile, in the order of the tensor-core accumulators, so that a warp's
-// additions to it cover 128 contiguous bytes each. It consists of 16 x 8 blocks of 4 x 32 floats: accumulator register, lane.
+// additions to it are contiguous. It consists of blocks of 16 rows x 8 columns.
+#include "dq_order.cuh"
 #include "params.cuh"
 #include "plan.cuh"
 
 // Where the 16 x 8 block of rows [16 * block_row, ...) and columns [8 * block_column, ...) starts.
 __device__ __forceinline__ int dq_block_offset(int block_row, int block_column) { return (block_row * (HEAD_DIM / 8) + block_column) * 128; }
 
-// Where one element lies. Elements of one row and column parity are neighbours.
-__device__ __forceinline__ int dq_offset(int row, int column) {
-    return dq_block_offset(row / 16, column / 8) + (row % 16 / 8 * 2 + column % 2) * 32 + row % 8 * 4 + column % 8 / 2;
-}
+// Where one element lies.
+__device__ __forceinline__ int dq_offset(int row, int column) { return dq_block_offset(row / 16, column / 8) + dq_order(row % 16, column % 8); }
 
 // The tile's first element.
 __device__ __forceinline__ float* dq_tile(float* accumulator, const Problem& p, int batch, int head, int tile) {

@@ -27,18 +27,3 @@ __device__ __forceinline__ bool share_nonfinite(unsigned tile, int thread) {
     }
     return found;
 }
-
-// A chunk of a sum of rows [first, end) whose weights P (1 - P) are 0 or NaN where the rows are not finite: NaN in the columns where one is.
-__device__ __forceinline__ uint4 spoil_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end) {
-    unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
-    for (int row = first; row < end; ++row) {
-        const uint4 value = *reinterpret_cast<const uint4*>(column + row * stride);
-        const unsigned sources[4] = {value.x, value.y, value.z, value.w};
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            if (nonfinite(sources[i])) words[i] |= 0x7fffu;
-            if (nonfinite(sources[i] >> 16)) words[i] |= 0x7fff0000u;
-        }
-    }
-    return make_uint4(words[0], words[1], words[2], words[3]);
-}

@@ -43,3 +43,8 @@ struct BackwardParams {
     int dbias_tiles;    // partial sums per (head, batch)
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
+
+struct BackwardTensorParams {  // of sm_90's fused pass
+    TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
+    BackwardParams plain;
+};

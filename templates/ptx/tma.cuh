@@ -14,6 +14,11 @@ __device__ __forceinline__ void tma_store(const TensorMap& map, unsigned smem, i
                  "r"(row), "r"(head), "r"(batch) : "memory");
 }
 
+// Adds so many bytes of float32 in shared memory to global memory, in a group as stores are.
+__device__ __forceinline__ void tma_add(float* to, unsigned smem, int bytes) {
+    asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(to), "r"(smem), "r"(bytes) : "memory");
+}
+
 // This thread's stores so far form a group.
 __device__ __forceinline__ void tma_store_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
 

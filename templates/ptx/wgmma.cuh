@@ -16,6 +16,9 @@ __device__ __forceinline__ Descriptor descriptor(unsigned smem, int panel) {
 // The same matrix, so many bytes further.
 __device__ __forceinline__ Descriptor further(Descriptor d, int bytes) { return d + (bytes >> 4); }
 
+// The same by additions of 32 bits: the upper half stays as it is.
+__device__ __forceinline__ Descriptor onward(Descriptor d, int bytes) { return d >> 32 << 32 | (static_cast<unsigned>(d) + (bytes >> 4)); }
+
 // Before the first of some products: what their registers hold is what was last written.
 __device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 
@@ -30,6 +33,13 @@ template <int COUNT>
 __device__ __forceinline__ void pin(Register (&r)[COUNT]) {
 #pragma unroll
     for (int i = 0; i < COUNT; ++i) asm volatile("" : "+r"(r[i])::"memory");
+}
+
+// What the registers hold is not needed any more, as before a product that begins anew: until then others may take them.
+template <int COUNT>
+__device__ __forceinline__ void forget(float (&r)[COUNT]) {
+#pragma unroll
+    for (int i = 0; i < COUNT; ++i) asm volatile("" : "=f"(r[i])::"memory");
 }
 
 // Four 8 x 8 matrices from registers; lane l points at row l % 8 of matrix l / 8.

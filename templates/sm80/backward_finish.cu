@@ -21,13 +21,13 @@ __device__ __forceinline__ void convert(const BackwardParams& params, int batch,
     for (int index = threadIdx.x; index < TILE_M * ROW_CHUNKS; index += THREADS) {
         const int pair = index / 32;
         const int row = pair / (ROW_CHUNKS / 2) * 16 + index % 16, chunk = pair % (ROW_CHUNKS / 2) * 2 + index / 16 % 2;
-        const float4 even = *reinterpret_cast<const float4*>(sums + dq_offset(row, chunk * 8));
-        const float4 odd = *reinterpret_cast<const float4*>(sums + dq_offset(row, chunk * 8 + 1));
+        float v[8];
+        load_dq(v, sums + dq_block_offset(row / 16, chunk), row % 16);
         const int query = tile * TILE_M + row;
         if (query < problem.seq_len_q && chunk * 8 < problem.head_dim)
             *reinterpret_cast<uint4*>(dq + query * params.dq_strides.seq + chunk * 8) =
-                make_uint4(pack(even.x * factor, odd.x * factor), pack(even.y * factor, odd.y * factor), pack(even.z * factor, odd.z * factor),
-                           pack(even.w * factor, odd.w * factor));
+                make_uint4(pack(v[0] * factor, v[1] * factor), pack(v[2] * factor, v[3] * factor), pack(v[4] * factor, v[5] * factor),
+                           pack(v[6] * factor, v[7] * factor));
     }
 }
 

@@ -5,7 +5,7 @@
 
 constexpr int PANEL_COLUMNS = 64, PANEL_ROW = 128;
 constexpr int PANELS = (HEAD_DIM + PANEL_COLUMNS - 1) / PANEL_COLUMNS;
-constexpr int CONSUMERS = TILE_M / 64;  // warpgroups of 64 rows, behind the producer's
+constexpr int CONSUMERS = WARPS / 4 - 1;  // warpgroups of 64 rows each, behind the producer's
 
 // Registers per thread once the producer has given most of its own to the consumers.
 constexpr int PRODUCER_REGISTERS = CONSUMERS == 2 ? 40 : CONSUMERS == 3 ? 32 : 24;

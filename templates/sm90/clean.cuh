@@ -1,5 +1,5 @@
 #pragma once
-// Clears a tile in shared memory of what the mask hides, by one warp.
+// Non-finite values in a tile in shared memory: found, or cleared, by one warp.
 #include "../common/nonfinite.cuh"
 #include "../ptx/shared_memory.cuh"
 
@@ -11,6 +11,14 @@ __device__ __forceinline__ bool finite(const uint4& chunk) {
     carries &= (~chunk.z & exponents) + exponents;
     carries &= (~chunk.w & exponents) + exponents;
     return (carries & signs) == signs;
+}
+
+// Whether any element of so many bytes is not finite.
+__device__ __forceinline__ bool any_nonfinite(unsigned tile, int bytes, int lane) {
+    bool found = false;
+#pragma unroll 4
+    for (int offset = lane * 16; offset < bytes; offset += 32 * 16) found |= !finite(load_shared_16(tile + offset));
+    return __any_sync(0xffffffffu, found);
 }
 
 // Zeroes the non-finite elements of so many bytes.

@@ -30,7 +30,7 @@ type Record struct {
 	name                                [112]byte
 	Blocks, Threads, SharedBytes, Value uint32
 	Stream, Address, Count, Context     uint64
-	Params                              [1024]byte // a launch's parameter block
+	Params                              [2048]byte // a launch's parameter block
 }
 
 // Op is launch or memset.

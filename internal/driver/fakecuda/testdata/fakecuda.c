@@ -13,7 +13,7 @@ struct record {
     char name[112];  // the kernel
     uint32_t blocks, threads, shared_bytes, value;
     uint64_t stream, address, count, context;
-    unsigned char params[1024];
+    unsigned char params[2048];
 };
 struct settings {
     int capability, shared_bytes, processors, record;
@@ -108,7 +108,7 @@ CUresult cuModuleLoadDataEx(struct function** m, const char* image, unsigned n, 
     strncpy(f->name, image + (ptx ? 4 : 6), sizeof f->name - 1);
     f->name[strcspn(f->name, " \n")] = 0;
     f->max_shared = 49152;
-    f->param_bytes = strstr(f->name, "_fwd_sm90_") ? 704 : strstr(f->name, "_fwd_") ? 168 : 296;
+    f->param_bytes = strstr(f->name, "_fwd_sm90_") ? 704 : strstr(f->name, "_bwd_sm90_") ? 1088 : strstr(f->name, "_fwd_") ? 168 : 296;
     *m = f;
     return SUCCESS;
 }

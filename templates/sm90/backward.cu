@@ -1,0 +1,525 @@
+// FlashSigmoid, Algorithm 2, for Hopper: the gradients of one tile of TILE_N keys of one key-value head, over all query tiles that see it.
+//
+//     S^T = K Q^T     P = sigma(S)                 dV += P^T dO
+//     dP^T = V dO^T   dS = P (1 - P) dP            dK += dS^T Q         dQ += dS K
+//
+// Everything is transposed: each consumer warpgroup owns 64 keys, and P^T and dS^T leave one product in the registers that the next one reads.
+// Only dS goes through shared memory as well, for dQ, which sums over the keys of all: each warpgroup makes its share of the columns and adds
+// them to a float32 workspace. The first warpgroup feeds the others: one warp loads Q and dO into a ring. The tensor cores always have a product
+// queued; what a consumer does meanwhile:
+//
+//     exp(S)               dQ, dK of the tile before
+//     dQ to the workspace  dK
+//     P                    dP
+//     dS                   dV
+//     dS to the others     S of the tile ahead
+#include "../common/plan.cuh"
+#include "../common/dtype.cuh"
+#include "../common/mask.cuh"
+#include "../common/params.cuh"
+#include "../common/power_of_two.cuh"
+#include "../common/sigmoid.cuh"
+#include "../common/sigmoid_slope.cuh"
+#include "../common/nonfinite.cuh"
+#include "../common/visible.cuh"
+#include "../common/dq_accumulator.cuh"
+#include "../ptx/barrier.cuh"
+#include "../ptx/mbarrier.cuh"
+#include "../ptx/mma_sync.cuh"
+#include "../ptx/opaque.cuh"
+#include "../ptx/reduce.cuh"
+#include "../ptx/reduce_vector.cuh"
+#include "../ptx/shared_memory.cuh"
+#include "../ptx/tma.cuh"
+#include "../ptx/uniform.cuh"
+#include "../ptx/wgmma.cuh"
+#include "../ptx/wgmma_products.cuh"
+#include "blocks.cuh"
+#include "clean.cuh"
+#include "query_walk.cuh"
+
+constexpr int KV_BYTES = tile_bytes(TILE_N), Q_BYTES = tile_bytes(TILE_M);
+constexpr int DS_BYTES = TILE_N * PANEL_ROW;  // dS^T: rows of TILE_M queries
+constexpr int K_STEPS = HEAD_DIM / 16, Q_STEPS = TILE_M / 16, KEY_STEPS = TILE_N / 16;
+// Of dQ, one consumer's columns. Where half of them would end within a panel, each takes a panel, of which some columns are none.
+constexpr int DQ_COLUMNS = HEAD_DIM == 96 ? 64 : HEAD_DIM / CONSUMERS;
+constexpr int DQ_PANEL_BYTES = HEAD_DIM > 64 ? TILE_N * PANEL_ROW : 2 * DQ_COLUMNS;  // from one consumer's columns of K to the next one's
+constexpr bool RESIDENT = HEAD_DIM <= 64;  // registers hold own rows of K and V, which spares shared memory
+constexpr bool DIRECT = HEAD_DIM <= 64;    // dQ goes to the workspace from registers, where there is little of it
+constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = 1;                              // the named barrier of them all
+
+// Shared memory, from a multiple of 1024 bytes: K | V | the ring of Q and dO | two tiles of dS | dQ on its way | barriers and flags.
+constexpr int V_OFFSET = KV_BYTES, RING = 2 * KV_BYTES, DS_OFFSET = RING + 2 * STAGES * Q_BYTES, DQ_OFFSET = DS_OFFSET + 2 * DS_BYTES;
+constexpr int DQ_BYTES = 16 * DQ_COLUMNS * 4;  // of one warp's sums
+constexpr int BARRIERS = DQ_OFFSET + (DIRECT ? 0 : CONSUMERS * 4 * DQ_BYTES);
+static_assert(SHARED_BYTES == BARRIERS + 3072 && THREADS == (CONSUMERS + 1) * 128);
+static_assert(TILE_M == 64 && TILE_N == CONSUMERS * 64 && CONSUMERS == 2 && STAGES >= 2 && STAGES <= 8 && HEAD_DIM <= 128);
+
+struct Shared {
+    unsigned base;
+
+    __device__ __forceinline__ unsigned k() const { return base; }
+    __device__ __forceinline__ unsigned v() const { return base + V_OFFSET; }
+    __device__ __forceinline__ unsigned q(int slot) const { return base + RING + slot * Q_BYTES; }
+    __device__ __forceinline__ unsigned d_o(int slot) const { return q(STAGES + slot); }
+    __device__ __forceinline__ unsigned ds(int parity) const { return base + DS_OFFSET + parity * DS_BYTES; }
+    __device__ __forceinline__ unsigned dq(int warp) const { return base + DQ_OFFSET + warp * DQ_BYTES; }
+    // A consumer thread's share of the bias gradient of one head.
+    __device__ __forceinline__ unsigned dbias(int thread) const { return base + BARRIERS + 1024 + 4 * thread; }
+    // Barriers: K and V filled, and K looked through; a slot's Q and dO filled and free again, and looked through for what hidden queries hold.
+    __device__ __forceinline__ unsigned kv_full(int i) const { return base + BARRIERS + 8 * i; }
+    __device__ __forceinline__ unsigned keys_inspected() const { return kv_full(2); }
+    __device__ __forceinline__ unsigned q_full(int slot) const { return kv_full(3 + slot); }
+    __device__ __forceinline__ unsigned do_full(int slot) const { return q_full(STAGES + slot); }
+    __device__ __forceinline__ unsigned q_empty(int slot) const { return q_full(2 * STAGES + slot); }
+    __device__ __forceinline__ unsigned do_empty(int slot) const { return q_full(3 * STAGES + slot); }
+    __device__ __forceinline__ unsigned inspected(int slot) const { return q_full(4 * STAGES + slot); }
+    // Flags: whether a slot's Q, its dO, or K holds non-finite values, and whether any were cleared.
+    __device__ __forceinline__ unsigned dirty_q(int slot) const { return base + BARRIERS + 512 + 4 * slot; }
+    __device__ __forceinline__ unsigned dirty_do(int slot) const { return dirty_q(STAGES + slot); }
+    __device__ __forceinline__ unsigned dirty_keys() const { return dirty_q(2 * STAGES); }
+    __device__ __forceinline__ unsigned cleared() const { return dirty_q(2 * STAGES + 1); }
+};
+
+// Producer: K and V once, then Q and dO of one query tile after another.
+__device__ __forceinline__ void load(const BackwardTensorParams& params, const Shared shared, const KeyTile& keys) {
+    const Problem& problem = params.plain.problem;
+    QueryWalk at(keys, problem);
+    if (!at.valid(keys)) return;
+    const auto copy = [&](unsigned to, const TensorMap& map, unsigned barrier, int rows, int row, int head) {
+        mbarrier_arrive_expect(barrier, tile_bytes(rows));
+#pragma unroll
+        for (int panel = 0; panel < PANELS; ++panel) tma_load(to + panel * rows * PANEL_ROW, map, barrier, panel * PANEL_COLUMNS, row, head, keys.batch);
+    };
+    copy(shared.k(), params.k_map, shared.kv_full(0), TILE_N, keys.key0, keys.kv_head);
+    bool first = true;
+    for (; at.valid(keys); at = at.next(keys, problem), first = false) {
+        const int slot = at.slot();
+        mbarrier_wait(shared.q_empty(slot), at.parity() ^ 1);
+        copy(shared.q(slot), params.q_map, shared.q_full(slot), TILE_M, at.tile * TILE_M, at.head);
+        if (first) copy(shared.v(), params.v_map, shared.kv_full(1), TILE_N, keys.key0, keys.kv_head);
+        mbarrier_wait(shared.do_empty(slot), at.parity() ^ 1);
+        copy(shared.d_o(slot), params.do_map, shared.do_full(slot), TILE_M, at.tile * TILE_M, at.head);
+    }
+}
+
+// Producer: a warp looks through Q, or dO, of the tiles that the mask cuts, since a hidden query's dS = 0 times an infinity is NaN in dK, and so
+// with dV; another one through K, for dQ. Consumers do what it takes.
+__device__ __forceinline__ void inspect_queries(const Problem& problem, const Shared shared, const KeyTile& keys, bool d_o, int lane) {
+    for (QueryWalk at(keys, problem); at.valid(keys); at = at.next(keys, problem)) {
+        const int slot = at.slot();
+        mbarrier_wait(d_o ? shared.do_full(slot) : shared.q_full(slot), at.parity());
+        if (!keys.masked(at.tile, problem)) continue;
+        const bool dirty = any_nonfinite(d_o ? shared.d_o(slot) : shared.q(slot), Q_BYTES, lane);
+        if (lane != 0) continue;
+        store_shared(d_o ? shared.dirty_do(slot) : shared.dirty_q(slot), dirty);
+        mbarrier_arrive(shared.inspected(slot));
+    }
+}
+__device__ __forceinline__ void inspect_keys(const Problem& problem, const Shared shared, const KeyTile& keys, int lane) {
+    if (!QueryWalk(keys, problem).valid(keys)) return;
+    mbarrier_wait(shared.kv_full(0), 0);
+    const bool dirty = any_nonfinite(shared.k(), KV_BYTES, lane);
+    if (lane != 0) return;
+    store_shared(shared.dirty_keys(), dirty);
+    mbarrier_arrive(shared.keys_inspected());
+}
+
+// A consumer warpgroup: 64 keys.
+struct Consumer {
+    const BackwardTensorParams& params;
+    const Problem& problem;
+    const Shared shared;
+    const KeyTile keys;
+    const int warp;       // of all consumers'; it owns 16 keys
+    const unsigned rows;  // where this lane stores its row of the warp's matrices in a tile, at column 0
+    QueryWalk at;         // the query tile now
+    unsigned inspections = 0;  // the parities of the slots' inspected barriers
+
+    using Scores = float[TILE_M / 2];      // S^T, then the slope P (1 - P); or dP^T
+    using Operand = Register[TILE_M / 4];  // P^T or dS^T: four registers are the A operand for 16 queries
+    using QueryGradient = float[DQ_COLUMNS / 2];
+    float dk[HEAD_DIM / 2], dv[HEAD_DIM / 2];
+    Scores dp;
+    Operand p, ds;
+    using OwnRows = Register[RESIDENT ? K_STEPS : 1][4];
+    OwnRows k, v;
+
+    __device__ __forceinline__ Consumer(const BackwardTensorParams& params, const Shared shared, const KeyTile& keys, int warp)
+        : params(params), problem(params.plain.problem), shared(shared), keys(keys), warp(warp),
+          rows(swizzled(warp * 16 + lane() % 16, lane() / 16, TILE_N)), at(keys, params.plain.problem) {
+#pragma unroll
+        for (int i = 0; i < HEAD_DIM / 2; ++i) dk[i] = dv[i] = 0.0f;
+        store_shared(shared.dbias(thread()), 0);
+    }
+
+    // Who this is, read anew where it is used: few registers are free to keep it.
+    static __device__ __forceinline__ int thread() { return thread_index() - 128; }
+    static __device__ __forceinline__ int lane() { return thread_index() % 32; }
+    __device__ __forceinline__ int consumer() const { return warp / 4; }
+
+    // Gives a slot back, a lane per warp.
+    __device__ __forceinline__ void release(unsigned empty) const {
+        if (lane() == 0) mbarrier_arrive(empty);
+    }
+
+    // Keeps own rows of K or V.
+    __device__ __forceinline__ void keep(OwnRows& own, unsigned tile) const {
+#pragma unroll
+        for (int step = 0; RESIDENT && step < K_STEPS; ++step) load_matrix_x4(own[step], tile + (rows ^ step * 32));
+    }
+
+    // Starts own rows of K or V times a query tile's.
+    __device__ __forceinline__ void multiply(Scores& scores, OwnRows& own, unsigned tile, unsigned passing) const {
+        const Descriptor a = descriptor(opaque(tile + consumer() * 64 * PANEL_ROW), 16), b = descriptor(opaque(passing), 16);
+        forget(scores);
+#pragma unroll
+        for (int step = 0; RESIDENT && step < K_STEPS; ++step) pin(own[step]);
+        wgmma_fence();
+#pragma unroll
+        for (int step = 0; step < K_STEPS; ++step) {
+            if constexpr (RESIDENT)
+                wgmma_resident(scores, own[step], onward(b, panel_step(step, TILE_M)), step > 0);
+            else
+                wgmma(scores, onward(a, panel_step(step, TILE_N)), onward(b, panel_step(step, TILE_M)), step > 0);
+        }
+        wgmma_commit();
+    }
+
+    // Starts S^T = K Q^T, dP^T = V dO^T of a tile.
+    __device__ __forceinline__ void multiply_keys(Scores& s, const QueryWalk& of) {
+        mbarrier_wait(shared.q_full(of.slot()), of.parity());
+        multiply(s, k, shared.k(), shared.q(of.slot()));
+    }
+    __device__ __forceinline__ void multiply_values(const QueryWalk& of) {
+        mbarrier_wait(shared.do_full(of.slot()), of.parity());
+        multiply(dp, v, shared.v(), shared.d_o(of.slot()));
+    }
+
+    // Starts dV += P^T dO or dK += dS^T Q.
+    __device__ __forceinline__ void accumulate(float (&gradient)[HEAD_DIM / 2], Operand& weights, unsigned passing) const {
+        const Descriptor b = descriptor(opaque(passing), TILE_M * PANEL_ROW);
+        pin(gradient);
+        pin(weights);
+        wgmma_fence();
+#pragma unroll
+        for (int step = 0; step < Q_STEPS; ++step) {
+            const Register a[4] = {weights[4 * step], weights[4 * step + 1], weights[4 * step + 2], weights[4 * step + 3]};
+            wgmma_rows(gradient, a, onward(b, step * 16 * PANEL_ROW), 1);
+        }
+        wgmma_commit();
+    }
+
+    // Where dS of the tile now lies.
+    __device__ __forceinline__ unsigned ds_tile() const { return shared.ds(at.turn.at % 2); }
+
+    // Starts own columns of dQ = dS K.
+    __device__ __forceinline__ void multiply_gradients(QueryGradient& dq) const {
+        const Descriptor a = descriptor(opaque(ds_tile()), 16), b = descriptor(opaque(shared.k() + consumer() * DQ_PANEL_BYTES), TILE_N * PANEL_ROW);
+        forget(dq);
+        wgmma_fence();
+#pragma unroll
+        for (int step = 0; step < KEY_STEPS; ++step) wgmma_transposed(dq, onward(a, step * 16 * PANEL_ROW), onward(b, step * 16 * PANEL_ROW), step > 0);
+        wgmma_commit();
+    }
+
+    // The exponential of S.
+    __device__ __forceinline__ void exponentiate(Scores& s) const {
+        const float scale = sigmoid_scale(problem.scale_log2), bias = sigmoid_bias(problem.bias_log2);
+#pragma unroll
+        for (int i = 0; i < TILE_M / 2; ++i) s[i] = sigmoid_begin(s[i], scale, bias);
+        pin(s);  // it is not put off
+    }
+
+    // What this thread's fragments see of a tile.
+    __device__ __forceinline__ Visible visible(const QueryWalk& of) const {
+        return Visible(keys.key0 + warp * 16 + lane() / 4, of.tile * TILE_M + 2 * (lane() & 3), problem);
+    }
+
+    // Clears P^T where the query does not see the key, or one of them lies beyond its end; the same of dS^T.
+    __device__ __forceinline__ void hide_probabilities(const QueryWalk& of) {
+        const Visible see = visible(of);
+#pragma unroll
+        for (int i = 0; i < TILE_M / 4; ++i) {
+            if (!see(i % 2 * 8, i / 2 * 8)) p[i] &= 0xffff0000u;
+            if (!see(i % 2 * 8, i / 2 * 8 + 1)) p[i] &= 0x0000ffffu;
+        }
+    }
+    __device__ __forceinline__ void hide_gradients() {
+        const Visible see = visible(at);
+#pragma unroll
+        for (int i = 0; i < TILE_M / 2; ++i)
+            if (!see(i / 2 % 2 * 8, i / 4 * 8 + i % 2)) dp[i] = 0.0f;
+    }
+
+    // P^T of a tile, and the slopes in the place of the exponentials.
+    __device__ __forceinline__ void activate(Scores& s, const QueryWalk& of) {
+        sigmoid_slopes(s, p);
+        if (!keys.masked(of.tile, problem)) return;
+        hide_probabilities(of);
+        if (CAUSAL) clean(of.slot());
+    }
+
+    // Clears a tile's Q and dO of non-finite values, once all have made scores of them. restore_cleared makes up for it.
+    __device__ __forceinline__ void clean(int slot) {
+        mbarrier_wait(shared.inspected(slot), inspections >> slot & 1);
+        inspections ^= 1u << slot;
+        if (load_shared(shared.dirty_q(slot)) == 0 && load_shared(shared.dirty_do(slot)) == 0) return;
+        wgmma_wait<0>();
+        pin(dp);
+        barrier_sync(SYNC, ALL_CONSUMERS);
+        constexpr int share = Q_BYTES / (CONSUMERS * 4);
+        clear_nonfinite(shared.q(slot) + warp * share, share, lane());
+        clear_nonfinite(shared.d_o(slot) + warp * share, share, lane());
+        store_shared(shared.cleared(), 1);
+        fence_async_shared();
+        barrier_sync(SYNC, ALL_CONSUMERS);
+    }
+
+    __device__ __forceinline__ void add_dbias() const {
+        const unsigned share = shared.dbias(thread());
+        float sum = __uint_as_float(load_shared(share));
+#pragma unroll
+        for (int i = 0; i < TILE_M / 2; ++i) sum += dp[i];
+        const bool ends = at.tile + 1 == KeyTile::last(problem);
+        if (ends) store_dbias(at.head, sum);
+        store_shared(share, ends ? 0 : __float_as_uint(sum));
+    }
+
+    // The warp's partial sum of a head's bias gradient, in a fixed order.
+    __device__ __forceinline__ void store_dbias(int head, float sum) const {
+#pragma unroll
+        for (int distance = 16; distance > 0; distance /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, distance);
+        if (lane() == 0)
+            params.plain.dbias_partial[(static_cast<long long>(head) * problem.batch + keys.batch) * params.plain.dbias_tiles + keys.key0 / 16 + warp] =
+                sum * power_of_two(-DS_SCALE_LOG2);
+    }
+
+    // Stores the warp's 16 rows of a tile at columns [16 * step, 16 * step + 16).
+    __device__ __forceinline__ void store_matrices(unsigned tile, int step, Register a, Register b, Register c, Register d) const {
+        store_matrix_x4(tile + step / 4 * TILE_N * PANEL_ROW + (rows ^ step % 4 * 32), a, b, c, d);
+    }
+
+    // Adds own rows and columns of the tile's dQ to the workspace, where they lie side by side.
+    __device__ __forceinline__ void add_query_gradient(const QueryGradient& dq) const {
+        float* const sums = dq_tile(params.plain.dq_accum, problem, keys.batch, at.head, at.tile);
+        if (CAUSAL && keys.masked(at.tile, problem)) {
+            mbarrier_wait(shared.keys_inspected(), 0);
+            if (load_shared(shared.dirty_keys()) != 0) return add_visible(sums);
+        }
+        const int first = consumer() * DQ_COLUMNS, columns = min(DQ_COLUMNS, HEAD_DIM - first);
+        float* const own = sums + dq_block_offset(warp % 4, first / 8);
+        const unsigned place = shared.dq(warp);
+        if (!DIRECT) {
+            if (lane() == 0) tma_store_wait_read();
+            __syncwarp();
+        }
+#pragma unroll
+        for (int n = 0; n < DQ_COLUMNS / 8; ++n) {
+            const float four[4] = {dq[4 * n], dq[4 * n + 1], dq[4 * n + 2], dq[4 * n + 3]};
+            const int offset = n * 128 + lane() * 4;
+            if (DIRECT)
+                add_global(own + offset, four);
+            else
+                store_shared(place + 4 * offset, four);
+        }
+        if (DIRECT) return;
+        fence_async_shared();
+        __syncwarp();
+        if (lane() != 0) return;
+        tma_add(own, place, 16 * columns * 4);
+        tma_store_commit();
+    }
+
+    // The same of the visible keys alone, one element after another: where K is not finite, a hidden key's dS = 0 would spoil dQ.
+    __device__ __forceinline__ void add_visible(float* sums) const {
+        const unsigned ds = ds_tile();
+#pragma unroll 1
+        for (int index = thread() % 128; index < TILE_M * DQ_COLUMNS; index += 128) {
+            const int query = index / DQ_COLUMNS, column = consumer() * DQ_COLUMNS + index % DQ_COLUMNS;
+            const int end = visible_keys_end(at.tile * TILE_M + query, problem) - keys.key0;
+            if (column >= HEAD_DIM) continue;
+            float sum = 0.0f;
+#pragma unroll 1
+            for (int key = 0; key < min(end, TILE_N); ++key)
+                sum = fmaf(load_element(ds, key, query), load_element(shared.k(), key, column), sum);
+            add_global(sums + dq_offset(query, column), sum);
+        }
+    }
+
+    // An element of a tile of TILE_N rows.
+    static __device__ __forceinline__ float load_element(unsigned tile, int row, int column) {
+        const unsigned pair = load_shared(tile + swizzled(row, column / 8, TILE_N) + column % 8 / 2 * 4);
+        return unpack((column % 2 ? pair >> 16 : pair) & 0xffffu);
+    }
+
+    // The first tile, before the first step.
+    __device__ __forceinline__ void begin(Scores& s) {
+        mbarrier_wait(shared.kv_full(0), 0);
+        keep(k, shared.k());
+        multiply_keys(s, at);
+        mbarrier_wait(shared.kv_full(1), 0);
+        keep(v, shared.v());
+        multiply_values(at);
+        wgmma_wait<1>();
+        pin(s);
+        exponentiate(s);
+        activate(s, at);
+    }
+
+    // dV of the tile now, and dS^T from the slopes and dP^T: packed in registers, and in shared memory for dQ, which all consumers make.
+    __device__ __forceinline__ void differentiate(const Scores& slopes) {
+        accumulate(dv, p, shared.d_o(at.slot()));
+        wgmma_wait<1>();
+        pin(dp);
+#pragma unroll
+        for (int i = 0; i < TILE_M / 2; ++i) dp[i] *= slopes[i];
+        if (keys.masked(at.tile, problem)) hide_gradients();
+        if (params.plain.dbias_partial != nullptr) add_dbias();
+#pragma unroll
+        for (int i = 0; i < TILE_M / 4; ++i) ds[i] = pack(dp[2 * i], dp[2 * i + 1]);
+#pragma unroll
+        for (int step = 0; step < Q_STEPS; ++step) store_matrices(ds_tile(), step, ds[4 * step], ds[4 * step + 1], ds[4 * step + 2], ds[4 * step + 3]);
+        fence_async_shared();
+    }
+
+    // What is left of the tile now, and P of the one ahead, whose S takes the place of this one's slopes.
+    __device__ __forceinline__ void step(Scores& s, const QueryWalk& ahead) {
+        QueryGradient dq;
+        wgmma_wait<0>();
+        pin(dv);
+        pin(p);
+        release(shared.do_empty(at.slot()));
+        multiply_keys(s, ahead);
+        barrier_sync(SYNC, ALL_CONSUMERS);
+        multiply_gradients(dq);
+        accumulate(dk, ds, shared.q(at.slot()));
+        wgmma_wait<2>();
+        pin(s);
+        exponentiate(s);
+        wgmma_wait<1>();
+        pin(dq);
+        add_query_gradient(dq);
+        multiply_values(ahead);
+        wgmma_wait<1>();
+        pin(dk);
+        pin(ds);
+        release(shared.q_empty(at.slot()));
+        activate(s, ahead);
+        at = ahead;
+    }
+
+    // What is left of the last tile.
+    __device__ __forceinline__ void finish() {
+        QueryGradient dq;
+        wgmma_wait<0>();
+        pin(dv);
+        pin(p);
+        barrier_sync(SYNC, ALL_CONSUMERS);
+        multiply_gradients(dq);
+        accumulate(dk, ds, shared.q(at.slot()));
+        wgmma_wait<0>();
+        pin(dq);
+        pin(dk);
+        pin(ds);
+        add_query_gradient(dq);
+    }
+
+    // All query tiles.
+    __device__ __forceinline__ void sum() {
+        Scores s;
+        begin(s);
+        while (true) {
+            differentiate(s);
+            const QueryWalk ahead = at.next(keys, problem);
+            if (!ahead.valid(keys)) return finish();
+            step(s, ahead);
+        }
+    }
+
+    __device__ __forceinline__ void run() {
+        if (at.valid(keys))
+            sum();
+        else if (params.plain.dbias_partial != nullptr)
+            for (int head = keys.first_head(problem); head < keys.end_head; ++head) store_dbias(head, 0.0f);
+        store(dv, power_of_two(-P_SCALE_LOG2), shared.v(), params.dv_map);
+        barrier_sync(SYNC, ALL_CONSUMERS);  // no products read K any more
+        store(dk, problem.scale * power_of_two(-DS_SCALE_LOG2), shared.k(), params.dk_map);
+        if (CAUSAL) restore_cleared();
+        if (lane() == 0) tma_store_wait_read();  // before the block gives its shared memory up
+    }
+
+    // Sends own rows of dK or dV off from the place of own rows of a tile.
+    __device__ __forceinline__ void store(const float (&gradient)[HEAD_DIM / 2], float factor, unsigned tile, const TensorMap& map) const {
+#pragma unroll
+        for (int step = 0; step < K_STEPS; ++step) {
+            Register r[4];
+#pragma unroll
+            for (int i = 0; i < 4; ++i) r[i] = pack(gradient[8 * step + 2 * i] * factor, gradient[8 * step + 2 * i + 1] * factor);
+            store_matrices(tile, step, r[0], r[1], r[2], r[3]);
+        }
+        fence_async_shared();
+        barrier_sync(SYNC + 1 + consumer(), 128);
+        if (thread() % 128 == 0) {
+            const unsigned place = tile + consumer() * 64 * PANEL_ROW;
+#pragma unroll
+            for (int panel = 0; panel < PANELS; ++panel)
+                tma_store(map, place + panel * TILE_N * PANEL_ROW, panel * PANEL_COLUMNS, keys.key0 + consumer() * 64, keys.kv_head, keys.batch);
+            tma_store_commit();
+        }
+    }
+
+    // Gives own rows of dK and dV what cleaning kept from them: dO itself for dV, where P is positive, and NaN for dK.
+    __device__ __forceinline__ void restore_cleared() const {
+        if (thread() % 128 == 0) tma_store_wait();
+        barrier_sync(SYNC + 1 + consumer(), 128);
+        if (load_shared(shared.cleared()) == 0) return;
+        const BackwardParams& plain = params.plain;
+        const Rows k(plain.k, plain.k_strides, keys.batch, keys.kv_head), dk(plain.dk, plain.dk_strides, keys.batch, keys.kv_head),
+            dv(plain.dv, plain.dv_strides, keys.batch, keys.kv_head);
+        for (int index = thread() % 128; index < 64 * K_STEPS * 2; index += 128) {
+            const int key = keys.key0 + consumer() * 64 + index / (K_STEPS * 2), column = index % (K_STEPS * 2) * 8;
+            if (key >= problem.seq_len_k || column >= problem.head_dim) continue;
+            uint4* const to_dk = reinterpret_cast<uint4*>(const_cast<Element*>(dk.row(key)) + column);
+            uint4* const to_dv = reinterpret_cast<uint4*>(const_cast<Element*>(dv.row(key)) + column);
+            const int first = visible_queries_begin(key, problem);
+            for (int head = keys.first_head(problem); head < keys.end_head; ++head) {
+                const Rows q(plain.q, plain.q_strides, keys.batch, head), d_o(plain.d_o, plain.do_strides, keys.batch, head);
+                *to_dk = spoil_nonfinite(*to_dk, q.data + column, q.stride, first, problem.seq_len_q);
+                *to_dv = add_nonfinite(*to_dv, d_o.data + column, d_o.stride, first, problem.seq_len_q, k.row(key), q, problem.head_dim, problem.scale);
+            }
+        }
+    }
+};
+
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ BackwardTensorParams params) {
+    extern __shared__ unsigned char memory[];
+    const Shared shared{(shared_address(memory) + 1023) & ~1023u};
+    const KeyTile keys = KeyTile::of_block(params.plain.problem);
+    const int warp = uniform(threadIdx.x / 32), lane = threadIdx.x % 32;
+    if (threadIdx.x == 0) {
+        mbarrier_init(shared.kv_full(0), 1);
+        mbarrier_init(shared.kv_full(1), 1);
+        mbarrier_init(shared.keys_inspected(), 1);
+        for (int i = 0; i < STAGES; ++i) {
+            mbarrier_init(shared.q_full(i), 1);
+            mbarrier_init(shared.do_full(i), 1);
+            mbarrier_init(shared.q_empty(i), CONSUMERS * 4);
+            mbarrier_init(shared.do_empty(i), CONSUMERS * 4);
+            mbarrier_init(shared.inspected(i), 2);
+        }
+        if (CAUSAL) store_shared(shared.cleared(), 0);
+        mbarrier_init_fence();
+    }
+    __syncthreads();
+
+    if (warp < 4) {
+        registers_shrink<24>();
+        if (warp == 0 && lane == 0) load(params, shared, keys);
+        if (CAUSAL && (warp == 1 || warp == 2)) inspect_queries(params.plain.problem, shared, keys, warp == 2, lane);
+        if (CAUSAL && warp == 3) inspect_keys(params.plain.problem, shared, keys, lane);
+    } else {
+        registers_grow<240>();
+        Consumer(params, shared, keys, warp - 4).run();
+    }
+}

@@ -1,0 +1,50 @@
+#pragma once
+// What a block of the backward pass does: one tile of keys of one key-value head, against the query tiles of each head of its group in turn.
+#include "../common/mask.cuh"
+#include "../common/params.cuh"
+#include "../common/plan.cuh"
+#include "../ptx/uniform.cuh"
+#include "blocks.cuh"
+
+struct KeyTile {
+    int batch, kv_head, key0, end_head;  // end_head: of the group's query heads
+
+    // Keys vary fastest so that neighbours share queries in L2, the longest causal columns first.
+    static __device__ __forceinline__ KeyTile of_block(const Problem& problem) {
+        const int key_tiles = (problem.seq_len_k + TILE_N - 1) / TILE_N, block = blockIdx.x, kv_head = block / key_tiles % problem.heads_kv;
+        return {uniform(block / key_tiles / problem.heads_kv), uniform(kv_head), uniform(block % key_tiles * TILE_N),
+                uniform((kv_head + 1) * (problem.heads_q / problem.heads_kv))};
+    }
+
+    __device__ __forceinline__ int first_head(const Problem& problem) const { return end_head - problem.heads_q / problem.heads_kv; }
+    // The query tiles [first, last) see a key.
+    __device__ __forceinline__ int first(const Problem& problem) const { return visible_queries_begin(key0, problem) / TILE_M; }
+    static __device__ __forceinline__ int last(const Problem& problem) { return (problem.seq_len_q + TILE_M - 1) / TILE_M; }
+
+    // Whether some query of a tile does not see some key, or one of them lies beyond its end.
+    __device__ __forceinline__ bool masked(int tile, const Problem& problem) const {
+        return tile * TILE_M < visible_queries_begin(key0 + TILE_N - 1, problem) || (tile + 1) * TILE_M > problem.seq_len_q ||
+               key0 + TILE_N > problem.seq_len_k;
+    }
+};
+
+struct QueryWalk {
+    int head, tile;
+    Turn<STAGES> turn;  // in the ring
+
+    __device__ __forceinline__ QueryWalk(const KeyTile& keys, const Problem& problem) : tile(keys.first(problem)) {
+        head = tile < keys.last(problem) ? keys.first_head(problem) : keys.end_head;
+    }
+    __device__ __forceinline__ bool valid(const KeyTile& keys) const { return head < keys.end_head; }
+    __device__ __forceinline__ int slot() const { return turn.slot(); }
+    __device__ __forceinline__ unsigned parity() const { return turn.parity(); }
+
+    __device__ __forceinline__ QueryWalk next(const KeyTile& keys, const Problem& problem) const {
+        QueryWalk next = *this;
+        next.turn.next();
+        if (++next.tile < keys.last(problem)) return next;
+        next.tile = keys.first(problem);
+        ++next.head;
+        return next;
+    }
+};
