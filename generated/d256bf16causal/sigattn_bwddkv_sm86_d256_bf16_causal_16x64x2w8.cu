@@ -121,6 +121,11 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
+struct BackwardTensorParams {  // of sm_90's fused pass
+    TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
+    BackwardParams plain;
+};
+
 // ---- common/mask_causal.cuh
 constexpr bool CAUSAL = true;
 
@@ -415,6 +420,21 @@ __device__ __forceinline__ uint4 add_nonfinite(uint4 chunk, const Element* colum
     return make_uint4(words[0], words[1], words[2], words[3]);
 }
 
+// A chunk of a sum of rows [first, end) whose weights P (1 - P) are 0 or NaN where the rows are not finite: NaN in the columns where one is.
+__device__ __forceinline__ uint4 spoil_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end) {
+    unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
+    for (int row = first; row < end; ++row) {
+        const uint4 value = *reinterpret_cast<const uint4*>(column + row * stride);
+        const unsigned sources[4] = {value.x, value.y, value.z, value.w};
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            if (nonfinite(sources[i])) words[i] |= 0x7fffu;
+            if (nonfinite(sources[i] >> 16)) words[i] |= 0x7fff0000u;
+        }
+    }
+    return make_uint4(words[0], words[1], words[2], words[3]);
+}
+
 // ---- common/nonfinite_tile.cuh
 // Zeroes the non-finite elements of a tile in shared memory; all THREADS threads call it. True where there were any.
 template <int ROWS>
@@ -457,21 +477,6 @@ __device__ __forceinline__ bool share_nonfinite(unsigned tile, int thread) {
         for (int i = 0; i < 4; ++i) found |= nonfinite(words[i]) | nonfinite(words[i] >> 16);
     }
     return found;
-}
-
-// A chunk of a sum of rows [first, end) whose weights P (1 - P) are 0 or NaN where the rows are not finite: NaN in the columns where one is.
-__device__ __forceinline__ uint4 spoil_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end) {
-    unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
-    for (int row = first; row < end; ++row) {
-        const uint4 value = *reinterpret_cast<const uint4*>(column + row * stride);
-        const unsigned sources[4] = {value.x, value.y, value.z, value.w};
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            if (nonfinite(sources[i])) words[i] |= 0x7fffu;
-            if (nonfinite(sources[i] >> 16)) words[i] |= 0x7fff0000u;
-        }
-    }
-    return make_uint4(words[0], words[1], words[2], words[3]);
 }
 
 // ---- common/fragment_products.cuh
@@ -594,15 +599,26 @@ __device__ __forceinline__ void store_rows(const float (&gradient)[BLOCKS][HEAD_
 
 // ---- common/dq_accumulator.cuh
 // The float32 workspace for dQ: one block of TILE_M x HEAD_DIM per query tile, in the order of the tensor-core accumulators, so that a warp's
-// additions to it cover 128 contiguous bytes each. It consists of 16 x 8 blocks of 4 x 32 floats: accumulator register, lane.
+// additions to it are contiguous. It consists of blocks of 16 rows x 8 columns.
 
+// ---- common/dq_order_register.cuh
+// The order of a 16 x 8 block of dQ: 4 x 32 floats, accumulator register, lane. A warp adds one register at a time.
+
+__device__ __forceinline__ int dq_order(int row, int column) { return (row / 8 * 2 + column % 2) * 32 + row % 8 * 4 + column / 2; }
+
+// Eight neighbours of a row, whose block starts at `block`: elements of one column parity are neighbours.
+__device__ __forceinline__ void load_dq(float (&v)[8], const float* block, int row) {
+    const float4 even = *reinterpret_cast<const float4*>(block + dq_order(row, 0)), odd = *reinterpret_cast<const float4*>(block + dq_order(row, 1));
+    v[0] = even.x, v[2] = even.y, v[4] = even.z, v[6] = even.w;
+    v[1] = odd.x, v[3] = odd.y, v[5] = odd.z, v[7] = odd.w;
+}
+
+// ---- common/dq_accumulator.cuh
 // Where the 16 x 8 block of rows [16 * block_row, ...) and columns [8 * block_column, ...) starts.
 __device__ __forceinline__ int dq_block_offset(int block_row, int block_column) { return (block_row * (HEAD_DIM / 8) + block_column) * 128; }
 
-// Where one element lies. Elements of one row and column parity are neighbours.
-__device__ __forceinline__ int dq_offset(int row, int column) {
-    return dq_block_offset(row / 16, column / 8) + (row % 16 / 8 * 2 + column % 2) * 32 + row % 8 * 4 + column % 8 / 2;
-}
+// Where one element lies.
+__device__ __forceinline__ int dq_offset(int row, int column) { return dq_block_offset(row / 16, column / 8) + dq_order(row % 16, column % 8); }
 
 // The tile's first element.
 __device__ __forceinline__ float* dq_tile(float* accumulator, const Problem& p, int batch, int head, int tile) {

@@ -108,6 +108,11 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
+struct BackwardTensorParams {  // of sm_90's fused pass
+    TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
+    BackwardParams plain;
+};
+
 // ---- common/power_of_two.cuh
 // Powers of two by which P and dS are scaled.
 
@@ -269,15 +274,26 @@ __device__ __forceinline__ void load_tile(unsigned tile, const Rows& source, int
 
 // ---- common/dq_accumulator.cuh
 // The float32 workspace for dQ: one block of TILE_M x HEAD_DIM per query tile, in the order of the tensor-core accumulators, so that a warp's
-// additions to it cover 128 contiguous bytes each. It consists of 16 x 8 blocks of 4 x 32 floats: accumulator register, lane.
+// additions to it are contiguous. It consists of blocks of 16 rows x 8 columns.
 
+// ---- common/dq_order_register.cuh
+// The order of a 16 x 8 block of dQ: 4 x 32 floats, accumulator register, lane. A warp adds one register at a time.
+
+__device__ __forceinline__ int dq_order(int row, int column) { return (row / 8 * 2 + column % 2) * 32 + row % 8 * 4 + column / 2; }
+
+// Eight neighbours of a row, whose block starts at `block`: elements of one column parity are neighbours.
+__device__ __forceinline__ void load_dq(float (&v)[8], const float* block, int row) {
+    const float4 even = *reinterpret_cast<const float4*>(block + dq_order(row, 0)), odd = *reinterpret_cast<const float4*>(block + dq_order(row, 1));
+    v[0] = even.x, v[2] = even.y, v[4] = even.z, v[6] = even.w;
+    v[1] = odd.x, v[3] = odd.y, v[5] = odd.z, v[7] = odd.w;
+}
+
+// ---- common/dq_accumulator.cuh
 // Where the 16 x 8 block of rows [16 * block_row, ...) and columns [8 * block_column, ...) starts.
 __device__ __forceinline__ int dq_block_offset(int block_row, int block_column) { return (block_row * (HEAD_DIM / 8) + block_column) * 128; }
 
-// Where one element lies. Elements of one row and column parity are neighbours.
-__device__ __forceinline__ int dq_offset(int row, int column) {
-    return dq_block_offset(row / 16, column / 8) + (row % 16 / 8 * 2 + column % 2) * 32 + row % 8 * 4 + column % 8 / 2;
-}
+// Where one element lies.
+__device__ __forceinline__ int dq_offset(int row, int column) { return dq_block_offset(row / 16, column / 8) + dq_order(row % 16, column % 8); }
 
 // The tile's first element.
 __device__ __forceinline__ float* dq_tile(float* accumulator, const Problem& p, int batch, int head, int tile) {
@@ -299,13 +315,13 @@ __device__ __forceinline__ void convert(const BackwardParams& params, int batch,
     for (int index = threadIdx.x; index < TILE_M * ROW_CHUNKS; index += THREADS) {
         const int pair = index / 32;
         const int row = pair / (ROW_CHUNKS / 2) * 16 + index % 16, chunk = pair % (ROW_CHUNKS / 2) * 2 + index / 16 % 2;
-        const float4 even = *reinterpret_cast<const float4*>(sums + dq_offset(row, chunk * 8));
-        const float4 odd = *reinterpret_cast<const float4*>(sums + dq_offset(row, chunk * 8 + 1));
+        float v[8];
+        load_dq(v, sums + dq_block_offset(row / 16, chunk), row % 16);
         const int query = tile * TILE_M + row;
         if (query < problem.seq_len_q && chunk * 8 < problem.head_dim)
             *reinterpret_cast<uint4*>(dq + query * params.dq_strides.seq + chunk * 8) =
-                make_uint4(pack(even.x * factor, odd.x * factor), pack(even.y * factor, odd.y * factor), pack(even.z * factor, odd.z * factor),
-                           pack(even.w * factor, odd.w * factor));
+                make_uint4(pack(v[0] * factor, v[1] * factor), pack(v[2] * factor, v[3] * factor), pack(v[4] * factor, v[5] * factor),
+                           pack(v[6] * factor, v[7] * factor));
     }
 }
 

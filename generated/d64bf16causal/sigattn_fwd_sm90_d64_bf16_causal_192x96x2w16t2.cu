@@ -118,6 +118,11 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
+struct BackwardTensorParams {  // of sm_90's fused pass
+    TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
+    BackwardParams plain;
+};
+
 // ---- common/mask_causal.cuh
 constexpr bool CAUSAL = true;
 
@@ -343,6 +348,21 @@ __device__ __forceinline__ uint4 add_nonfinite(uint4 chunk, const Element* colum
     return make_uint4(words[0], words[1], words[2], words[3]);
 }
 
+// A chunk of a sum of rows [first, end) whose weights P (1 - P) are 0 or NaN where the rows are not finite: NaN in the columns where one is.
+__device__ __forceinline__ uint4 spoil_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end) {
+    unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
+    for (int row = first; row < end; ++row) {
+        const uint4 value = *reinterpret_cast<const uint4*>(column + row * stride);
+        const unsigned sources[4] = {value.x, value.y, value.z, value.w};
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            if (nonfinite(sources[i])) words[i] |= 0x7fffu;
+            if (nonfinite(sources[i] >> 16)) words[i] |= 0x7fff0000u;
+        }
+    }
+    return make_uint4(words[0], words[1], words[2], words[3]);
+}
+
 // ---- ptx/barrier.cuh
 // Named barriers among some warps of a block (0 is __syncthreads), for one side that produces and one that waits.
 
@@ -462,6 +482,11 @@ __device__ __forceinline__ void tma_store(const TensorMap& map, unsigned smem, i
                  "r"(row), "r"(head), "r"(batch) : "memory");
 }
 
+// Adds so many bytes of float32 in shared memory to global memory, in a group as stores are.
+__device__ __forceinline__ void tma_add(float* to, unsigned smem, int bytes) {
+    asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(to), "r"(smem), "r"(bytes) : "memory");
+}
+
 // This thread's stores so far form a group.
 __device__ __forceinline__ void tma_store_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
 
@@ -493,6 +518,9 @@ __device__ __forceinline__ Descriptor descriptor(unsigned smem, int panel) {
 // The same matrix, so many bytes further.
 __device__ __forceinline__ Descriptor further(Descriptor d, int bytes) { return d + (bytes >> 4); }
 
+// The same by additions of 32 bits: the upper half stays as it is.
+__device__ __forceinline__ Descriptor onward(Descriptor d, int bytes) { return d >> 32 << 32 | (static_cast<unsigned>(d) + (bytes >> 4)); }
+
 // Before the first of some products: what their registers hold is what was last written.
 __device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 
@@ -507,6 +535,13 @@ template <int COUNT>
 __device__ __forceinline__ void pin(Register (&r)[COUNT]) {
 #pragma unroll
     for (int i = 0; i < COUNT; ++i) asm volatile("" : "+r"(r[i])::"memory");
+}
+
+// What the registers hold is not needed any more, as before a product that begins anew: until then others may take them.
+template <int COUNT>
+__device__ __forceinline__ void forget(float (&r)[COUNT]) {
+#pragma unroll
+    for (int i = 0; i < COUNT; ++i) asm volatile("" : "=f"(r[i])::"memory");
 }
 
 // Four 8 x 8 matrices from registers; lane l points at row l % 8 of matrix l / 8.
@@ -621,7 +656,7 @@ __device__ __forceinline__ void pin(float (&d)[48]) {
 
 constexpr int PANEL_COLUMNS = 64, PANEL_ROW = 128;
 constexpr int PANELS = (HEAD_DIM + PANEL_COLUMNS - 1) / PANEL_COLUMNS;
-constexpr int CONSUMERS = TILE_M / 64;  // warpgroups of 64 rows, behind the producer's
+constexpr int CONSUMERS = WARPS / 4 - 1;  // warpgroups of 64 rows each, behind the producer's
 
 // Registers per thread once the producer has given most of its own to the consumers.
 constexpr int PRODUCER_REGISTERS = CONSUMERS == 2 ? 40 : CONSUMERS == 3 ? 32 : 24;
@@ -649,7 +684,7 @@ struct Turn {
 };
 
 // ---- sm90/clean.cuh
-// Clears a tile in shared memory of what the mask hides, by one warp.
+// Non-finite values in a tile in shared memory: found, or cleared, by one warp.
 
 // Whether all eight elements are finite: where an exponent has a zero bit, the sum with its mask carries into the sign's place.
 __device__ __forceinline__ bool finite(const uint4& chunk) {
@@ -659,6 +694,14 @@ __device__ __forceinline__ bool finite(const uint4& chunk) {
     carries &= (~chunk.z & exponents) + exponents;
     carries &= (~chunk.w & exponents) + exponents;
     return (carries & signs) == signs;
+}
+
+// Whether any element of so many bytes is not finite.
+__device__ __forceinline__ bool any_nonfinite(unsigned tile, int bytes, int lane) {
+    bool found = false;
+#pragma unroll 4
+    for (int offset = lane * 16; offset < bytes; offset += 32 * 16) found |= !finite(load_shared_16(tile + offset));
+    return __any_sync(0xffffffffu, found);
 }
 
 // Zeroes the non-finite elements of so many bytes.

@@ -15,9 +15,11 @@
 //	fwd     sm_80  192 × 64  3       128      73728
 //	fwd     sm_90  192 × 96  2       512      101376
 //	bwd     sm_80  64 × 128  2       128      82016
+//	bwd     sm_90  64 × 128  4       384      134144
 //	bwddkv  sm_80  64 × 128  2       128      65616
 //	bwddq   sm_80  128 × 64  2       128      65552
 //	bwdfin  sm_80  64 rows   1       128      0
+//	bwdfin  sm_90  64 rows   1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
 // arch for later ones; but images for sm_90 run on 9.0 alone, where a tensor map can describe every tensor, as
@@ -55,6 +57,11 @@ var description = sigattn.Package{
 			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 82016,
 		},
 		{
+			Name: "sigattn_bwd_sm90_d64_fp16_full_64x128x4w12",
+			Pass: sigattn.BackwardFused, Arch: sigattn.SM90,
+			TileM: 64, TileN: 128, Threads: 384, SharedBytes: 134144,
+		},
+		{
 			Name: "sigattn_bwddkv_sm80_d64_fp16_full_64x128x2w4b2",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM80,
 			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 65616,
@@ -67,6 +74,11 @@ var description = sigattn.Package{
 		{
 			Name: "sigattn_bwdfin_sm80_d64_fp16_full_64x16x1w4",
 			Pass: sigattn.BackwardFinish, Arch: sigattn.SM80,
+			TileM: 64, TileN: 16, Threads: 128, SharedBytes: 0,
+		},
+		{
+			Name: "sigattn_bwdfin_sm90_d64_fp16_full_64x16x1w4",
+			Pass: sigattn.BackwardFinish, Arch: sigattn.SM90,
 			TileM: 64, TileN: 16, Threads: 128, SharedBytes: 0,
 		},
 	},

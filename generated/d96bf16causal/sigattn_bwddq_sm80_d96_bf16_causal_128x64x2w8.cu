@@ -114,6 +114,11 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
+struct BackwardTensorParams {  // of sm_90's fused pass
+    TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
+    BackwardParams plain;
+};
+
 // ---- common/mask_causal.cuh
 constexpr bool CAUSAL = true;
 
@@ -408,6 +413,21 @@ __device__ __forceinline__ uint4 add_nonfinite(uint4 chunk, const Element* colum
     return make_uint4(words[0], words[1], words[2], words[3]);
 }
 
+// A chunk of a sum of rows [first, end) whose weights P (1 - P) are 0 or NaN where the rows are not finite: NaN in the columns where one is.
+__device__ __forceinline__ uint4 spoil_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end) {
+    unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
+    for (int row = first; row < end; ++row) {
+        const uint4 value = *reinterpret_cast<const uint4*>(column + row * stride);
+        const unsigned sources[4] = {value.x, value.y, value.z, value.w};
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            if (nonfinite(sources[i])) words[i] |= 0x7fffu;
+            if (nonfinite(sources[i] >> 16)) words[i] |= 0x7fff0000u;
+        }
+    }
+    return make_uint4(words[0], words[1], words[2], words[3]);
+}
+
 // ---- common/nonfinite_tile.cuh
 // Zeroes the non-finite elements of a tile in shared memory; all THREADS threads call it. True where there were any.
 template <int ROWS>
@@ -450,21 +470,6 @@ __device__ __forceinline__ bool share_nonfinite(unsigned tile, int thread) {
         for (int i = 0; i < 4; ++i) found |= nonfinite(words[i]) | nonfinite(words[i] >> 16);
     }
     return found;
-}
-
-// A chunk of a sum of rows [first, end) whose weights P (1 - P) are 0 or NaN where the rows are not finite: NaN in the columns where one is.
-__device__ __forceinline__ uint4 spoil_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end) {
-    unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
-    for (int row = first; row < end; ++row) {
-        const uint4 value = *reinterpret_cast<const uint4*>(column + row * stride);
-        const unsigned sources[4] = {value.x, value.y, value.z, value.w};
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            if (nonfinite(sources[i])) words[i] |= 0x7fffu;
-            if (nonfinite(sources[i] >> 16)) words[i] |= 0x7fff0000u;
-        }
-    }
-    return make_uint4(words[0], words[1], words[2], words[3]);
 }
 
 // ---- common/fragment_products.cuh

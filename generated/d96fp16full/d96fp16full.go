@@ -16,10 +16,12 @@
 //	fwd     sm_90  192 × 80  2       512      183296
 //	bwd     sm_80  64 × 128  2       256      139376
 //	bwd     sm_86  64 × 64   2       128      94304
+//	bwd     sm_90  64 × 128  3       384      232448
 //	bwddkv  sm_80  64 × 128  2       256      106576
 //	bwddkv  sm_86  64 × 64   2       128      77904
 //	bwddq   sm_80  128 × 64  2       256      98336
 //	bwdfin  sm_80  64 rows   1       128      0
+//	bwdfin  sm_90  64 rows   1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
 // arch for later ones; but images for sm_90 run on 9.0 alone, where a tensor map can describe every tensor, as
@@ -62,6 +64,11 @@ var description = sigattn.Package{
 			TileM: 64, TileN: 64, Threads: 128, SharedBytes: 94304,
 		},
 		{
+			Name: "sigattn_bwd_sm90_d96_fp16_full_64x128x3w12",
+			Pass: sigattn.BackwardFused, Arch: sigattn.SM90,
+			TileM: 64, TileN: 128, Threads: 384, SharedBytes: 232448,
+		},
+		{
 			Name: "sigattn_bwddkv_sm80_d96_fp16_full_64x128x2w8",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM80,
 			TileM: 64, TileN: 128, Threads: 256, SharedBytes: 106576,
@@ -79,6 +86,11 @@ var description = sigattn.Package{
 		{
 			Name: "sigattn_bwdfin_sm80_d96_fp16_full_64x16x1w4",
 			Pass: sigattn.BackwardFinish, Arch: sigattn.SM80,
+			TileM: 64, TileN: 16, Threads: 128, SharedBytes: 0,
+		},
+		{
+			Name: "sigattn_bwdfin_sm90_d96_fp16_full_64x16x1w4",
+			Pass: sigattn.BackwardFinish, Arch: sigattn.SM90,
 			TileM: 64, TileN: 16, Threads: 128, SharedBytes: 0,
 		},
 	},
