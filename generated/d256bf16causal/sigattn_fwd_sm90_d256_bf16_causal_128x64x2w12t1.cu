@@ -11,9 +11,9 @@
 
 // FlashSigmoid, Algorithm 1, for Hopper: O = sigma(scale * Q K^T + bias) V.
 //
-// A block stays on its SM and takes one tile of TILE_M query rows after another. Its first warpgroup feeds the others: its warps load tiles of
-// keys, values and Q. Each consumer warpgroup owns 64 rows. Sigmoid needs no row statistics, so key tiles are
-// independent work, and so are query tiles: with two Q tiles in shared memory a consumer's pipeline runs on from one to the next. Its step:
+// A block stays on its SM and takes one tile of TILE_M query rows after another. The warps of its first warpgroup load keys, values and Q; each
+// other warpgroup consumes them for 64 rows. Sigmoid needs no row statistics, so key tiles are independent work, and so are query tiles: with
+// two Q tiles in shared memory a consumer's pipeline runs on from one to the next. Its step:
 //
 //     S = Q K(next)^T   |   O += P V(now)   beside each other on the tensor cores
 //     P(next) = sigma(S)                    while O's product still runs
@@ -280,7 +280,9 @@ struct SigmoidTile {
     }
 
     // Relative error e^2.
-    static __device__ __forceinline__ float first_form(float e) { return P_SCALE_LOG2 == 0 ? fmaf(-e, e, e) : fmaf(-e * power_of_two(-P_SCALE_LOG2), e, e); }
+    static __device__ __forceinline__ float first_form(float e) {
+        return P_SCALE_LOG2 == 0 ? fmaf(-e, e, e) : fmaf(-e * power_of_two(-P_SCALE_LOG2), e, e);
+    }
 
     // Whether what every lane of the warp holds, as the bits of a float that is no less than 0, is below the limit: no NaN is.
     static __device__ __forceinline__ bool all_below(int bits, float limit) {
@@ -835,7 +837,8 @@ struct Shared {
     __device__ __forceinline__ unsigned v_landed(int slot) const { return k_full(4 * STAGES + slot); }
     __device__ __forceinline__ unsigned q_full(int tile, int consumer) const { return k_full(5 * STAGES + tile * CONSUMERS + consumer); }
     __device__ __forceinline__ unsigned q_empty(int tile, int consumer) const { return q_full(Q_TILES + tile, consumer); }
-    __device__ __forceinline__ unsigned tile(int tile, int consumer) const { return base + 512 + 16 * (tile * CONSUMERS + consumer); }  // what Q is of
+    // What Q is of: its first row, how many key tiles that has, head and batch.
+    __device__ __forceinline__ unsigned tile(int tile, int consumer) const { return base + 512 + 16 * (tile * CONSUMERS + consumer); }
 };
 
 // Producer: the key tiles' keys, or their values. Where `careful`, values go past the cleaning warp first.
@@ -856,7 +859,7 @@ __device__ __forceinline__ void load_ring(const ForwardTensorParams& params, con
     }
 }
 
-// Producer: each consumer's rows of Q, and what they are rows of: first row, key tiles, head and batch; a negative row behind the last.
+// Producer: each consumer's rows of Q, and what they are of; a negative row behind the last.
 __device__ __forceinline__ void load_queries(const ForwardTensorParams& params, const Shared shared) {
     Turn<Q_TILES> turn;
     Walk at(params.plain.problem);

@@ -43,7 +43,9 @@ struct SigmoidTile {
     }
 
     // Relative error e^2.
-    static __device__ __forceinline__ float first_form(float e) { return P_SCALE_LOG2 == 0 ? fmaf(-e, e, e) : fmaf(-e * power_of_two(-P_SCALE_LOG2), e, e); }
+    static __device__ __forceinline__ float first_form(float e) {
+        return P_SCALE_LOG2 == 0 ? fmaf(-e, e, e) : fmaf(-e * power_of_two(-P_SCALE_LOG2), e, e);
+    }
 
     // Whether what every lane of the warp holds, as the bits of a float that is no less than 0, is below the limit: no NaN is.
     static __device__ __forceinline__ bool all_below(int bits, float limit) {

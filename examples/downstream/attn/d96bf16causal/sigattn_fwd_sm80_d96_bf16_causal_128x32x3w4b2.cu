@@ -118,6 +118,11 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
+struct BackwardTensorParams {  // of sm_90's fused pass
+    TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
+    BackwardParams plain;
+};
+
 // ---- common/mask_causal.cuh
 constexpr bool CAUSAL = true;
 
@@ -421,6 +426,21 @@ __device__ __forceinline__ uint4 add_nonfinite(uint4 chunk, const Element* colum
         if (sum[i] == 0.0f) continue;
         const unsigned bits = pack(sum[i] + nonfinite_value(words[i / 2] >> 16 * (i % 2)), 0.0f) & 0xffffu;
         words[i / 2] = words[i / 2] & (i % 2 ? 0x0000ffffu : 0xffff0000u) | bits << 16 * (i % 2);
+    }
+    return make_uint4(words[0], words[1], words[2], words[3]);
+}
+
+// A chunk of a sum of rows [first, end) whose weights P (1 - P) are 0 or NaN where the rows are not finite: NaN in the columns where one is.
+__device__ __forceinline__ uint4 spoil_nonfinite(uint4 chunk, const Element* column, long long stride, int first, int end) {
+    unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
+    for (int row = first; row < end; ++row) {
+        const uint4 value = *reinterpret_cast<const uint4*>(column + row * stride);
+        const unsigned sources[4] = {value.x, value.y, value.z, value.w};
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            if (nonfinite(sources[i])) words[i] |= 0x7fffu;
+            if (nonfinite(sources[i] >> 16)) words[i] |= 0x7fff0000u;
+        }
     }
     return make_uint4(words[0], words[1], words[2], words[3]);
 }
