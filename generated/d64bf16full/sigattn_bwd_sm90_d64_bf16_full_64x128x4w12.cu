@@ -267,7 +267,8 @@ __device__ __forceinline__ void sigmoid_slopes(float (&e)[COUNT], Register (&p)[
         }
         return;
     }
-    constexpr float bound = power_of_two(60);  // of e, which may be infinite
+    constexpr float bound = 0x1p110f;  // of e; where it is infinite sigma is 1 and the slope 0
+    const float infinity = __uint_as_float(0x7f800000u);
 #pragma unroll
     for (int i = 0; i < COUNT; i += 2) {
         float sigma[2];
@@ -275,7 +276,7 @@ __device__ __forceinline__ void sigmoid_slopes(float (&e)[COUNT], Register (&p)[
         for (int j = 0; j < 2; ++j) {
             const float bounded = min_or_nan(e[i + j], bound * scale), r = reciprocal_approx(fmaf(bounded, 1.0f / scale, 1.0f));
             sigma[j] = bounded * r;
-            e[i + j] = sigma[j] * r * slope_scale;
+            e[i + j] = e[i + j] == infinity ? 0.0f : sigma[j] * r * slope_scale;
         }
         p[i / 2] = pack(sigma[0], sigma[1]);
     }

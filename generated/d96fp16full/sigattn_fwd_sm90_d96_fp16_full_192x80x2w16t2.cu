@@ -784,6 +784,7 @@ constexpr int KV_BYTES = tile_bytes(TILE_N);
 constexpr int Q_BYTES = tile_bytes(64);  // of one consumer's rows
 constexpr int K_STEPS = HEAD_DIM / 16, V_STEPS = TILE_N / 16;
 constexpr bool CONTINUOUS = Q_TILES > 1;  // the pipeline runs on from one query tile to the next
+constexpr bool STORES_LATE = CAUSAL;      // a finished O leaves beside the next products: faster with short rows of tiles, slower with others
 
 // Shared memory, from a multiple of 1024 bytes: barriers and what Q is of | Q | the ring of K | the ring of V. A second run begins 1024 bytes
 // further on, where its barriers are fresh.
@@ -973,7 +974,7 @@ struct Consumer {
         pin(s);
         wgmma_fence();
         multiply_queries(s, SLOT ^ 1);
-        if (!plain && is.finished) store();
+        if (STORES_LATE && !plain && is.finished) store();
         mbarrier_wait(shared.v_full(SLOT), is.parity);
         wgmma_fence();
         multiply_values(p, SLOT);
@@ -1012,7 +1013,7 @@ struct Consumer {
         if (CONTINUOUS) release_queries();
         const bool last = ++key == keys();
         if (last) {
-            if (is.finished) {  // by the step before
+            if (STORES_LATE && is.finished) {  // by the step before
                 store();
                 release_queries();
             }
@@ -1023,13 +1024,14 @@ struct Consumer {
             }
         }
         step<SLOT>(p, next, false);
-        is.finished = last;
+        if (last && STORES_LATE) is.finished = true;
+        if (last && !STORES_LATE) store();
         return true;
     }
 
     // Moves on by as many pairs of key tiles as every row sees whole, within this query tile.
     __device__ __forceinline__ void advance_pairs(Probabilities& even, Probabilities& odd) {
-        if (is.finished) return;
+        if (STORES_LATE && is.finished) return;
         if (CONTINUOUS) release_queries();
         for (int pairs = (whole() - 1 - key) / 2; pairs > 0; --pairs) {
             step<0>(even, odd, true);
