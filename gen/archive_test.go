@@ -13,7 +13,7 @@ func renderedD32(t testing.TB) renderedPackage {
 	plans := []Plan{
 		planned(t, "sigattn_fwd_sm80_d32_bf16_full_128x64x3w4"),
 		planned(t, "sigattn_fwd_sm86_d32_bf16_full_64x64x3w4"),
-		planned(t, "sigattn_fwd_sm90_d32_bf16_full_128x64x3w12t1"),
+		planned(t, "sigattn_fwd_sm90_d32_bf16_full_128x64x2w12t1"),
 	}
 	p := renderedPackage{PackagePlan: Packages(plans)[0]}
 	for _, plan := range p.Plans {
@@ -60,7 +60,7 @@ func TestArchive(t *testing.T) {
 	}
 	// PTX of the lowest arch and of sm_90.
 	want := "manifest.json sigattn_fwd_sm80_d32_bf16_full_128x64x3w4.cubin sigattn_fwd_sm80_d32_bf16_full_128x64x3w4.ptx sigattn_fwd_sm86_d32_bf16_full_64x64x3w4.cubin " +
-		"sigattn_fwd_sm90_d32_bf16_full_128x64x3w12t1.cubin sigattn_fwd_sm90_d32_bf16_full_128x64x3w12t1.ptx"
+		"sigattn_fwd_sm90_d32_bf16_full_128x64x2w12t1.cubin sigattn_fwd_sm90_d32_bf16_full_128x64x2w12t1.ptx"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("entries %s", got)
 	}

@@ -24,7 +24,7 @@ func bothPasses() []PackagePlan {
 		}
 	}
 	hopper := Spec{sigattn.SM90, sigattn.Forward, 192, sigattn.FP16, sigattn.Causal, sigattn.Accurate}
-	plans = append(plans, madeUp(hopper, warpgroups(128, 96, 4, 1)))
+	plans = append(plans, madeUp(hopper, warpgroups(128, 96, 2, 1)))
 	forward := Spec{sigattn.SM80, sigattn.Forward, 64, sigattn.BF16, sigattn.Full, sigattn.Tanh}
 	return Packages(append(plans, madeUp(forward, Tile{M: 128, N: 64, Stages: 3, Warps: 4, Blocks: 2})))
 }

@@ -24,7 +24,7 @@ func anyPlan(r *rand.Rand) Plan {
 			tile.Pipeline = Pipeline{pick(r, 16, 32), r.IntN(spec.HeadDim/16 + 1), pick(r, false, true)}
 		}
 		if isHopper(spec) {
-			tile = warpgroups(64*(1+r.IntN(4)), 16*(2+r.IntN(15)), 3+r.IntN(14), 1+r.IntN(2))
+			tile = warpgroups(64*(1+r.IntN(3)), 16*(2+r.IntN(15)), hopperStages, 1+r.IntN(2))
 		}
 		if plan, err := NewPlan(spec, tile); err == nil {
 			return plan
@@ -81,7 +81,7 @@ func TestParseNameRefuses(t *testing.T) {
 		"sigattn_fwd_sm86_d256_bf16_causal_128x64x3w8":            ErrBudget,
 		"sigattn_fwd_sm80_d128_bf16_causal_tanh_tanh_128x32x3w4":  ErrKernelName,
 		"sigattn_fwd_sm90_d128_bf16_causal_128x32x3w4":            ErrValue,
-		"sigattn_fwd_sm90_d128_bf16_causal_128x128x5w12":          ErrKernelName, // Q tiles are written
+		"sigattn_fwd_sm90_d128_bf16_causal_128x128x2w12":          ErrKernelName, // Q tiles are written
 		"sigattn_fwd_sm80_d128_bf16_causal_128x32x3w4\n":          ErrValue,
 		"sigattn_sigattn_fwd_sm80_d128_bf16_causal_128x32x3w4":    ErrKernelName,
 		"sigattn_fwd_sm80_d128_bf16_causal_128x32x3w4_128x32x3w4": sigattn.ErrName,
@@ -94,7 +94,7 @@ func TestParseNameRefuses(t *testing.T) {
 
 func FuzzParseName(f *testing.F) {
 	f.Add("sigattn_fwd_sm80_d128_bf16_causal_128x32x3w4b2")
-	f.Add("sigattn_fwd_sm90_d128_bf16_full_128x128x5w12t2")
+	f.Add("sigattn_fwd_sm90_d128_bf16_full_128x128x2w12t2")
 	f.Add("sigattn_bwdfin_sm86_d32_fp16_full_tanh_64x16x1w4")
 	f.Fuzz(func(t *testing.T, name string) {
 		plan, err := ParseName(name)

@@ -36,7 +36,7 @@ func TestParseTile(t *testing.T) {
 func FuzzParseTile(f *testing.F) {
 	f.Add("128x64x3w4b2")
 	f.Add("128x64")
-	f.Add("128x128x5w12t2")
+	f.Add("128x128x2w12t2")
 	f.Fuzz(func(t *testing.T, text string) {
 		tile, err := ParseTile(text)
 		if err != nil {

@@ -55,7 +55,7 @@ func TestRenderFakeTemplates(t *testing.T) {
 	for _, plan := range []Plan{
 		madeUp(Spec{sigattn.SM80, sigattn.Forward, 128, sigattn.BF16, sigattn.Causal, sigattn.Accurate}, ampere(128, 32, 3, 4, 2, Pipeline{16, 0, false})),
 		madeUp(Spec{sigattn.SM80, sigattn.Forward, 64, sigattn.BF16, sigattn.Full, sigattn.Tanh}, ampere(128, 32, 3, 8, 1, Pipeline{16, 0, false})),
-		madeUp(Spec{sigattn.SM90, sigattn.Forward, 64, sigattn.BF16, sigattn.Causal, sigattn.Accurate}, warpgroups(128, 32, 4, 2)),
+		madeUp(Spec{sigattn.SM90, sigattn.Forward, 64, sigattn.BF16, sigattn.Causal, sigattn.Accurate}, warpgroups(128, 32, 2, 2)),
 		madeUp(Spec{sigattn.SM80, sigattn.BackwardFused, 64, sigattn.BF16, sigattn.Full, sigattn.Tanh}, Tile{M: 64, N: 64, Stages: 1, Warps: 4, Blocks: 1}),
 		madeUp(Spec{sigattn.SM86, sigattn.BackwardDKV, 64, sigattn.FP16, sigattn.Full, sigattn.Accurate}, Tile{M: 64, N: 64, Stages: 1, Warps: 4, Blocks: 1}),
 	} {

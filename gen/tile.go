@@ -40,7 +40,7 @@ var tilePattern = regexp.MustCompile(`^([1-9]\d{0,3})x([1-9]\d{0,3})(?:x([1-9]\d
 func ParseTile(text string) (Tile, error) {
 	match := tilePattern.FindStringSubmatch(text)
 	if match == nil {
-		return Tile{}, &ValueError{What: "tile", Value: text, Legal: "MxN[xSTAGES][wWARPS[bBLOCKS]][gGROUPqRESIDENT[p]|tQTILES], such as 128x64, 128x64x3w4b2 or 128x128x5w12t2"}
+		return Tile{}, &ValueError{What: "tile", Value: text, Legal: "MxN[xSTAGES][wWARPS[bBLOCKS]][gGROUPqRESIDENT[p]|tQTILES], such as 128x64, 128x64x3w4b2 or 128x128x2w12t2"}
 	}
 	number := func(i int) int {
 		n, _ := strconv.Atoi(match[i]) // the pattern leaves digits or nothing, which is 0

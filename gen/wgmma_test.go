@@ -11,7 +11,7 @@ import (
 )
 
 func wgmmaPlan(dtype sigattn.DType, headDim, keys int) Plan {
-	return madeUp(Spec{sigattn.SM90, sigattn.Forward, headDim, dtype, sigattn.Full, sigattn.Accurate}, Tile{M: 128, N: keys, Stages: 4, Warps: 12, Blocks: 1})
+	return madeUp(Spec{sigattn.SM90, sigattn.Forward, headDim, dtype, sigattn.Full, sigattn.Accurate}, Tile{M: 128, N: keys, Stages: 2, Warps: 12, Blocks: 1})
 }
 
 func TestWgmmaProducts(t *testing.T) {

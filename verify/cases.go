@@ -113,6 +113,13 @@ func (g *grid) edges() {
 	whole := 2*max(t.m, t.n) + 3 // so that some tile of every kernel sees another whole one, under a causal mask too
 	g.add("whole tiles", Case{Shape: g.shape(1, 1, 1, whole, whole)})
 	g.add("group", Case{Shape: g.shape(2, 4, 2, 29, 31)})
+	// On few multiprocessors a block takes several query tiles, of odd numbers of key tiles, and the last head has no next one.
+	for _, k := range []Kind{Normal, NonFinite} {
+		g.add("turns", Case{Shape: g.shape(5, 1, 1, t.m+5, 2*t.n+11), Inputs: k})
+	}
+	g.add("idle", Case{Shape: g.shape(6, 1, 1, 5, 7)}) // there, pairs of heads or the last head's row tiles leave a block without any
+	g.add("idle", Case{Shape: g.shape(3, 1, 1, t.m+5, 7)})
+	g.add("steep", Case{Shape: g.shape(1, 1, 1, 7, 4*t.n+59), Inputs: LargeLogits})
 	g.add("few keys", Case{Shape: g.shape(1, 2, 2, 53, 7), Layout: Reversed})
 	g.add("many keys", Case{Shape: g.shape(1, 2, 1, 7, t.n+59), Layout: Padded})
 	small := g.shape(2, 2, 1, 19, 23)

@@ -191,7 +191,7 @@ func buildBulkStore(c *compiler, in *ptx.Instruction) func(*warp) {
 			if buffer == nil {
 				return
 			}
-			w.store(lane, placement{offset: offset, row: n, rows: 1}, func(data []uint32) { writeWords(buffer, at, data, add) })
+			w.store(lane, placement{offset: offset, row: n, rows: 1}, []tensorRow{{0, n, target[lane]}}, add != nil, func(data []uint32) { writeWords(buffer, at, data, add) })
 		})
 	}
 }

@@ -167,7 +167,7 @@ func buildTensorStore(c *compiler, in *ptx.Instruction) func(*warp) {
 			if !reduces {
 				add = nil
 			}
-			w.store(lane, place, func(data []uint32) { writeBox(w.block.buffers, m, rows, data, add) })
+			w.store(lane, place, rows, reduces, func(data []uint32) { writeBox(w.block.buffers, m, rows, data, add) })
 		})
 	}
 }

@@ -1,5 +1,11 @@
 package emulator
 
+import (
+	"fmt"
+
+	"github.com/sigattn/sigattn/internal/emulator/ptx"
+)
+
 // bulkGroups are a warp's bulk copies from shared memory.
 type bulkGroups struct {
 	pending []*bulkStore
@@ -14,17 +20,22 @@ type bulkStore struct {
 	epoch uint32 // of the copies' agent
 	read  bool   // the lane knows that the source was read
 	place placement
+	to    []tensorRow
+	adds  bool
 	data  []uint32            // dense; nil until the source is read
 	write func(data []uint32) // to global memory; nil when that was done
 }
 
 func (g *bulkGroups) reset() { *g = bulkGroups{} }
 
-// store starts a bulk copy from the own shared memory.
-func (w *warp) store(lane int, place placement, write func(data []uint32)) {
+// store starts a bulk copy from the own shared memory to rows of global memory, or adds to them.
+func (w *warp) store(lane int, place placement, to []tensorRow, adds bool, write func(data []uint32)) {
 	c := w.block.cluster
 	agent := c.agents.ofBulk(w)
-	x := &bulkStore{step: w.at, lane: lane, group: w.bulk.commits[lane], epoch: c.nextEpoch(agent), place: place, write: write}
+	x := &bulkStore{step: w.at, lane: lane, group: w.bulk.commits[lane], epoch: c.nextEpoch(agent), place: place, to: to, adds: adds, write: write}
+	if !w.block.options.NoChecks {
+		w.checkOverlap(x)
+	}
 	if s := &w.block.shared; s.checked() {
 		place.chunks(func(word, _ int) { w.noteAgentRead(s, agent, x.epoch, word, chunkBytes/4) })
 	}
@@ -35,6 +46,35 @@ func (w *warp) store(lane int, place placement, write func(data []uint32)) {
 		}
 	}
 	w.bulk.pending = append(w.bulk.pending, x)
+}
+
+// checkOverlap reports a copy to bytes of global memory that an earlier one of the block may still write: without a wait
+// for it, either can be the last. Sums may be added to in any order.
+func (w *warp) checkOverlap(x *bulkStore) {
+	for _, other := range w.block.warps {
+		for _, y := range other.bulk.pending {
+			if x.adds && y.adds {
+				continue
+			}
+			if at, ok := commonByte(x.to, y.to); ok {
+				w.report(Report{Kind: Race, Space: ptx.Global, Address: at, Detail: fmt.Sprintf("the bulk copy of thread %d at %v to the same bytes is not waited for",
+					other.index*lanes+y.lane, w.block.kernel.sites[y.step])}, 1<<x.lane)
+				return
+			}
+		}
+	}
+}
+
+// commonByte is the address of a byte that rows of both have.
+func commonByte(a, b []tensorRow) (at uint64, ok bool) {
+	for _, x := range a {
+		for _, y := range b {
+			if from := max(x.address, y.address); from < min(x.end(), y.end()) {
+				return from, true
+			}
+		}
+	}
+	return 0, false
 }
 
 // fetch reads the source.

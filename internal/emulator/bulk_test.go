@@ -265,6 +265,8 @@ func TestBoxes(t *testing.T) {
 
 func TestBoxFaults(t *testing.T) {
 	b := boxTest{[]uint64{65, 21}, []uint32{64, 12}, []int32{0, 0}, TensorBFloat16, Swizzle128}
+	again, _, _ := strings.Cut(storeBox(2, "cp.async.bulk", ""), "cp.async.bulk.commit_group;")
+	_, again, _ = strings.Cut(again, "cvta.param.u64 %d3, %d3;")
 	for _, c := range []faultCase{
 		{"nothing", "ret;", "ret;", ""},
 		{"no wait", "@!done bra AGAIN;", "", someFault + onlyLate},
@@ -292,6 +294,9 @@ func TestBoxFaults(t *testing.T) {
 		{"its source is not fenced", "@%p2 bra DONE;", "@%p2 bra DONE; st.shared.u32 [%r2], 0;", string(MissingFence)},
 		{"its source is fenced", "@%p2 bra DONE;", "@%p2 bra DONE; ld.shared.u32 %r5, [%r2]; st.shared.u32 [%r2], %r5; fence.proxy.async.shared::cta;", ""},
 		{"all lanes load", "@%p2 bra WAIT;", "", someFault},
+		{"it is stored again", "cp.async.bulk.commit_group;", again + "cp.async.bulk.commit_group;", string(Race)},
+		{"it is stored again behind a wait for reads", "cp.async.bulk.commit_group;", "cp.async.bulk.commit_group; cp.async.bulk.wait_group.read 0;" + again + "cp.async.bulk.commit_group;", string(Race)},
+		{"it is stored again in time", "cp.async.bulk.commit_group;", "cp.async.bulk.commit_group; cp.async.bulk.wait_group 0;" + again + "cp.async.bulk.commit_group;", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, o := range orders(2) {
@@ -407,6 +412,10 @@ WAIT:
 		{"beyond the buffer", "[%in+512], 512,", "[%in+528], 512,", string(OutOfBounds)},
 		{"a misaligned source", "[%in], 512,", "[%in+8], 512,", string(Misaligned)},
 		{"the output too short", "[%out], [%r2], 1024", "[%out+16], [%r2], 1024", string(OutOfBounds)},
+		{"sums onto bytes that are still stored", "cp.async.bulk.wait_group 0;", "", string(Race)},
+		{"of whose store only the reads are waited for", "cp.async.bulk.wait_group 0;", "cp.async.bulk.wait_group.read 0;", string(Race)},
+		{"another store to the last bytes", "[%r2], 1024;", "[%r2], 1024; cp.async.bulk.global.shared::cta.bulk_group [%out+1008], [%r2], 16;", string(Race)},
+		{"one to those behind", "[%r2], 1024;", "[%r2], 1008; cp.async.bulk.global.shared::cta.bulk_group [%out+1008], [%r2], 16;", ""},
 		{"one copy is not expected", "[%r1], 1024;", "[%r1], 512;", string(WrongTransaction)},
 		{"more than can be expected", "[%r1], 1024;", "[%r1], 1048576;", string(WrongTransaction)},
 	})

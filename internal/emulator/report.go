@@ -22,7 +22,7 @@ const (
 	OutOfBounds    Kind = "out of bounds"
 	Misaligned     Kind = "misaligned"
 	Uninitialised  Kind = "uninitialised read"
-	Race           Kind = "race"                 // two accesses to shared memory that nothing orders
+	Race           Kind = "race"                 // two accesses to shared memory, or bulk copies to global memory, that nothing orders
 	Divergent      Kind = "divergent collective" // lanes are missing where all that are named must take part
 	BadBarrier     Kind = "bad barrier"          // a number or a count of threads that cannot be
 	Deadlock       Kind = "deadlock"

@@ -194,6 +194,9 @@ type tensorRow struct {
 	address  uint64
 }
 
+// end is where the bytes end that the row has.
+func (r tensorRow) end() uint64 { return r.address + uint64(r.to-r.from) }
+
 // storeUnit is what stores to a tensor write whole, in bytes: a chip writes the rest of the box's last such chunk too where the
 // tensor's row ends within it.
 const storeUnit = 16
