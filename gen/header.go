@@ -52,7 +52,7 @@ func blockMeaning(p Plan) string {
 		return fmt.Sprintf("Tiles of %s, %d of Q and of dO in flight; a warpgroup loads and %d compute; one block per SM.\n// ",
 			tileMeaning(p), p.Stages, p.consumers(p.Spec))
 	case isHopper(p.Spec) && p.Pass == sigattn.Forward:
-		return fmt.Sprintf("Tiles of %s, %d of K or V in flight and %d of Q; a warpgroup loads and %d compute; one block per SM.\n// ",
+		return fmt.Sprintf("Tiles of %s, %d of K, of V and %d of Q in flight; a warpgroup loads and %d compute; one block per SM.\n// ",
 			tileMeaning(p), p.Stages, p.QTiles, p.consumers(p.Spec))
 	}
 	return fmt.Sprintf("Tiles of %s, %d in flight; %d warps; at least %d per SM. ", tileMeaning(p), p.Stages, p.Warps, p.Blocks)

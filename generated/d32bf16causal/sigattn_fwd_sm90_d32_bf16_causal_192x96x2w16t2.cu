@@ -3,7 +3,7 @@
 // sigattn_fwd_sm90_d32_bf16_causal_192x96x2w16t2: O = sigma(scale Q K^T + bias) V,
 // bf16, head dims up to 32, causal mask, accurate sigmoid, for sm_90.
 //
-// Tiles of 192 query rows x 96 keys, 2 of K or V in flight and 2 of Q; a warpgroup loads and 3 compute; one block per SM.
+// Tiles of 192 query rows x 96 keys, 2 of K, of V and 2 of Q in flight; a warpgroup loads and 3 compute; one block per SM.
 // At most 128 registers per thread,
 // 101376 bytes of dynamic shared memory per block.
 //

@@ -3,7 +3,7 @@
 // sigattn_fwd_sm90_d64_bf16_causal_128x32x2w12t2: O = sigma(scale Q K^T + bias) V,
 // bf16, head dims up to 64, causal mask, accurate sigmoid, for sm_90.
 //
-// Tiles of 128 query rows x 32 keys, 2 of K or V in flight and 2 of Q; a warpgroup loads and 2 compute; one block per SM.
+// Tiles of 128 query rows x 32 keys, 2 of K, of V and 2 of Q in flight; a warpgroup loads and 2 compute; one block per SM.
 // At most 168 registers per thread,
 // 4096 bytes of dynamic shared memory per block.
 //
