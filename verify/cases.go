@@ -126,6 +126,7 @@ func (g *grid) edges() {
 	small.HeadDim = 8
 	g.add("least head dim", Case{Shape: small})
 	g.add("hidden", Case{Shape: g.shape(1, 2, 2, 61, 67), Inputs: HiddenValues})
+	g.add("infinite", Case{Shape: g.shape(3, 4, 4, 19, 23), Inputs: NonFinite}) // logits among them, of rows whose gradients are 0
 }
 
 // tileEdges are lengths around every kernel's tile.
