@@ -106,33 +106,27 @@ func (k *Kernel) fusedImages(op string, a *BackwardArgs) (fusedImages, error) {
 		return plain, nil
 	}
 	names := [...]string{"Q", "K", "V", "DO", "DK", "DV"}
-	for i, t := range [len(names)]*Tensor{&a.Q, &a.K, &a.V, &a.DO, &a.DK, &a.DV} {
-		switch {
-		case hasMap(t):
-		case plain != fusedImages{} || k.images[BackwardDKV] != nil:
-			return plain, nil
-		default:
-			return plain, checker{op, k.headDim}.noMap(names[i], t)
-		}
+	tensors := [len(names)]*Tensor{&a.Q, &a.K, &a.V, &a.DO, &a.DK, &a.DV}
+	i := withoutMap(tensors[:])
+	switch {
+	case i < 0:
+		return mapped, nil
+	case plain != fusedImages{} || k.images[BackwardDKV] != nil:
+		return plain, nil
 	}
-	return mapped, nil
+	return plain, checker{op, k.headDim}.noMap(names[i], tensors[i])
 }
 
 // backwardMapped launches sm_90's fused kernel.
 func (k *Kernel) backwardMapped(stream Stream, plan *backwardPlan, a *BackwardArgs, plain *abi.BackwardParams) error {
 	params := abi.BackwardTensorParams{Plain: *plain}
 	queries, keys := uint32(plan.keys.TileM), uint32(plan.keys.TileN)
-	for _, m := range [...]struct {
-		to   *abi.TensorMap
-		of   *Tensor
-		rows uint32
-	}{
+	maps := [...]mapping{
 		{&params.QMap, &a.Q, queries}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.DOMap, &a.DO, queries},
 		{&params.DKMap, &a.DK, mapRows}, {&params.DVMap, &a.DV, mapRows},
-	} {
-		if err := k.encodeMap(m.to, m.of, m.rows); err != nil {
-			return fmt.Errorf("sigattn: %s: %w", plan.keys.Name, err)
-		}
+	}
+	if err := k.encodeMaps(plan.keys, maps[:]); err != nil {
+		return err
 	}
 	return launch(plan.keys, stream, plan.keyBlocks, &params)
 }

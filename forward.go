@@ -2,7 +2,6 @@ package sigattn
 
 import (
 	"cmp"
-	"fmt"
 
 	"github.com/sigattn/sigattn/internal/abi"
 )
@@ -82,16 +81,15 @@ func (k *Kernel) forwardImage(c checker, a *ForwardArgs) (*image, error) {
 		return cmp.Or(plain, mapped), nil
 	}
 	names := [...]string{"Q", "K", "V", "O"}
-	for i, t := range [len(names)]*Tensor{&a.Q, &a.K, &a.V, &a.O} {
-		switch {
-		case hasMap(t):
-		case plain != nil:
-			return plain, nil
-		default:
-			return nil, c.noMap(names[i], t)
-		}
+	tensors := [len(names)]*Tensor{&a.Q, &a.K, &a.V, &a.O}
+	i := withoutMap(tensors[:])
+	switch {
+	case i < 0:
+		return mapped, nil
+	case plain != nil:
+		return plain, nil
 	}
-	return mapped, nil
+	return nil, c.noMap(names[i], tensors[i])
 }
 
 // forwardMapped launches sm_90's kernel, whose blocks stay on their SMs and share the tiles.
@@ -101,16 +99,11 @@ func (k *Kernel) forwardMapped(stream Stream, f *forwardPlan, a *ForwardArgs) er
 	}
 	params := abi.ForwardTensorParams{Plain: f.params}
 	keys := uint32(f.image.TileN)
-	for _, m := range [...]struct {
-		to   *abi.TensorMap
-		of   *Tensor
-		rows uint32
-	}{
+	maps := [...]mapping{
 		{&params.QMap, &a.Q, mapRows}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.OMap, &a.O, mapRows},
-	} {
-		if err := k.encodeMap(m.to, m.of, m.rows); err != nil {
-			return fmt.Errorf("sigattn: %s: %w", f.image.Name, err)
-		}
+	}
+	if err := k.encodeMaps(f.image, maps[:]); err != nil {
+		return err
 	}
 	return launch(f.image, stream, min(f.tiles, k.processors), &params)
 }

@@ -2,6 +2,7 @@ package sigattn
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/sigattn/sigattn/internal/abi"
@@ -47,6 +48,28 @@ func (c checker) noMap(name string, t *Tensor) error {
 		}
 	}
 	return c.fail(ErrShape, name+".SeqLen", strconv.Itoa(t.SeqLen), "at least 1, "+since)
+}
+
+// withoutMap is the index of the first tensor that has no map, or -1.
+func withoutMap(tensors []*Tensor) int {
+	return slices.IndexFunc(tensors, func(t *Tensor) bool { return !hasMap(t) })
+}
+
+// mapping is one tensor map of a launch, for boxes of so many rows.
+type mapping struct {
+	to   *abi.TensorMap
+	of   *Tensor
+	rows uint32
+}
+
+// encodeMaps makes the maps that an image's launch takes.
+func (k *Kernel) encodeMaps(i *image, maps []mapping) error {
+	for _, m := range maps {
+		if err := k.encodeMap(m.to, m.of, m.rows); err != nil {
+			return fmt.Errorf("sigattn: %s: %w", i.Name, err)
+		}
+	}
+	return nil
 }
 
 // encodeMap makes the map of a tensor that has one, for boxes of so many rows of one head.

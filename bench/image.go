@@ -30,18 +30,11 @@ func (g *GPU) Image(s Shape) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	var i sigattn.ImageInfo
 	if s.Pass == Forward {
-		i, err := kernel.ForwardImage(g.forward(s))
-		return Image{i.Arch, i.PTX}, err
+		i, err = kernel.ForwardImage(g.forward(s))
+	} else {
+		i, err = kernel.BackwardImage(g.backward(s))
 	}
-	main := sigattn.BackwardFused
-	if s.Pass == BackwardDeterministic {
-		main = sigattn.BackwardDKV
-	}
-	for _, i := range kernel.Info().Images {
-		if i.Pass == main {
-			return Image{i.Arch, i.PTX}, nil
-		}
-	}
-	return Image{}, nil
+	return Image{i.Arch, i.PTX}, err
 }

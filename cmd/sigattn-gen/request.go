@@ -33,7 +33,7 @@ func (r *requestFlags) add(flags *pflag.FlagSet) {
 	flags.Var(newList(&r.request.Masks, sigattn.ParseMask, sigattn.Mask.String), "masks", "masks: full, causal")
 	flags.Var(newList(&r.request.Sigmoids, sigattn.ParseSigmoid, sigattn.Sigmoid.String), "sigmoids", "evaluations of the sigmoid: accurate, tanh")
 	flags.Var(newWords(&r.families, []string{"forward", "backward"}), "passes", "passes: forward, backward")
-	flags.Var(newList(&r.request.Tiles, gen.ParseTile, gen.Tile.String), "tiles", "tiles, as 128x64 or 128x64x2w4 (rows x keys x stages, warps), of sm_90 also 128x128x5t2 (and places for Q); default the tuned ones")
+	flags.Var(newList(&r.request.Tiles, gen.ParseTile, gen.Tile.String), "tiles", "tiles, as 128x64 or 128x64x2w4 (rows x keys x stages, warps), of sm_90 also 128x128x2t2 (and places for Q); default the tuned ones")
 }
 
 // read is the request, checked. It notes on stderr where a head dim selects a larger kernel.

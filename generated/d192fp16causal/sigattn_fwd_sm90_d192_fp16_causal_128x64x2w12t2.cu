@@ -248,6 +248,14 @@ __device__ __forceinline__ void sigmoid_settle(float (&e)[M_BLOCKS][N_BLOCKS][4]
         }
 }
 
+// ---- common/vote.cuh
+// Votes of a warp on how large its exponentials are, by their bits: floats that are no less than 0 are in order, and any NaN is above them.
+
+__device__ __forceinline__ int larger(int bits, float a, float b) { return max(max(bits, __float_as_int(a)), __float_as_int(b)); }
+
+// Whether what every lane holds is below the limit.
+__device__ __forceinline__ bool all_below(int bits, float limit) { return __all_sync(0xffffffffu, bits < __float_as_int(limit)); }
+
 // ---- common/sigmoid_tile_accurate.cuh
 struct SigmoidTile {
     float scale, bias;  // of the exponent; e carries P's power of two
@@ -257,22 +265,23 @@ struct SigmoidTile {
     // P = sigma(scale * S + bias), times 2^P_SCALE_LOG2. What S was is lost.
     template <int COUNT>
     __device__ __forceinline__ void operator()(float (&s)[COUNT], Register (&p)[COUNT / 2]) const {
+        constexpr float limit = FIRST_FORM_LIMIT * power_of_two(P_SCALE_LOG2);
         int largest = 0;
 #pragma unroll
         for (int i = 0; i < COUNT; i += 2) {
             s[i] = exp2_approx(fmaf(s[i], scale, bias));
             s[i + 1] = exp2_approx(fmaf(s[i + 1], scale, bias));
             p[i / 2] = pack(first_form(s[i]), first_form(s[i + 1]));
-            largest = max(max(largest, __float_as_int(s[i])), __float_as_int(s[i + 1]));
+            largest = larger(largest, s[i], s[i + 1]);
         }
-        if (all_below(largest, FIRST_FORM_LIMIT)) return;
+        if (all_below(largest, limit)) return;
         constexpr int GROUP = 8;  // of a thread's values: 16 columns
 #pragma unroll
         for (int first = 0; first < COUNT; first += GROUP) {
             largest = 0;
 #pragma unroll
-            for (int i = first; i < first + GROUP; i += 2) largest = max(max(largest, __float_as_int(s[i])), __float_as_int(s[i + 1]));
-            if (all_below(largest, FIRST_FORM_LIMIT)) continue;
+            for (int i = first; i < first + GROUP; i += 2) largest = larger(largest, s[i], s[i + 1]);
+            if (all_below(largest, limit)) continue;
 #pragma unroll
             for (int i = first; i < first + GROUP; i += 4) {
                 float four[4] = {s[i], s[i + 1], s[i + 2], s[i + 3]};
@@ -286,11 +295,6 @@ struct SigmoidTile {
     // Relative error e^2.
     static __device__ __forceinline__ float first_form(float e) {
         return P_SCALE_LOG2 == 0 ? fmaf(-e, e, e) : fmaf(-e * power_of_two(-P_SCALE_LOG2), e, e);
-    }
-
-    // Whether what every lane of the warp holds, as the bits of a float that is no less than 0, is below the limit: no NaN is.
-    static __device__ __forceinline__ bool all_below(int bits, float limit) {
-        return __all_sync(0xffffffffu, bits < __float_as_int(limit * power_of_two(P_SCALE_LOG2)));
     }
 };
 
@@ -391,38 +395,6 @@ __device__ __forceinline__ bool block_or(bool flag) {
     return any;
 }
 
-// ---- ptx/mbarrier.cuh
-// Barriers in shared memory that count arrivals, and bytes of asynchronous copies (sm_90 and later). Their phases alternate in parity, the
-// first being 0; of a fresh barrier the phase before, of parity 1, counts as complete.
-
-__device__ __forceinline__ void mbarrier_init(unsigned barrier, int arrivals) {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
-}
-
-// Makes initialised barriers known to asynchronous copies; before the block's own barrier.
-__device__ __forceinline__ void mbarrier_init_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
-
-__device__ __forceinline__ void mbarrier_arrive(unsigned barrier) {
-    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
-}
-
-// Arrives, and lets the phase wait for so many bytes too.
-__device__ __forceinline__ void mbarrier_arrive_expect(unsigned barrier, int bytes) {
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
-}
-
-// Waits until the phase of this parity is complete.
-__device__ __forceinline__ void mbarrier_wait(unsigned barrier, unsigned parity) {
-    unsigned done;
-    do asm volatile(
-        "{\n"
-        ".reg .pred p;\n"
-        "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
-        "selp.u32 %0, 1, 0, p;\n"
-        "}\n" : "=r"(done) : "r"(barrier), "r"(parity) : "memory");
-    while (!done);
-}
-
 // ---- ptx/opaque.cuh
 // Hides where a value comes from: what a loop computes from it is computed there again, instead of being kept in registers all along.
 
@@ -472,40 +444,6 @@ __device__ __forceinline__ void store_shared(unsigned address, unsigned value) {
 __device__ __forceinline__ void store_shared(unsigned address, const float (&v)[4]) {
     asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(address), "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3]) : "memory");
 }
-
-// ---- ptx/tma.cuh
-// Asynchronous copies of boxes of a tensor [batch, head, sequence, column] between global and shared memory (sm_90 and later). One thread
-// starts a copy; coordinates are in elements. What lies outside the tensor reads as zero and is not written.
-
-// The box at (column, row, head, batch); the barrier's phase waits for its bytes, zeros included.
-__device__ __forceinline__ void tma_load(unsigned smem, const TensorMap& map, unsigned barrier, int column, int row, int head, int batch) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(smem),
-                 "l"(&map), "r"(barrier), "r"(column), "r"(row), "r"(head), "r"(batch) : "memory");
-}
-
-__device__ __forceinline__ void tma_store(const TensorMap& map, unsigned smem, int column, int row, int head, int batch) {
-    asm volatile("cp.async.bulk.tensor.4d.global.shared::cta.tile.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::"l"(&map), "r"(smem), "r"(column),
-                 "r"(row), "r"(head), "r"(batch) : "memory");
-}
-
-// Adds so many bytes of float32 in shared memory to global memory, in a group as stores are.
-__device__ __forceinline__ void tma_add(float* to, unsigned smem, int bytes) {
-    asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(to), "r"(smem), "r"(bytes) : "memory");
-}
-
-// This thread's stores so far form a group.
-__device__ __forceinline__ void tma_store_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
-
-// Waits until all of this thread's groups have read shared memory.
-__device__ __forceinline__ void tma_store_wait_read() { asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory"); }
-
-// Waits until all of this thread's groups are written.
-__device__ __forceinline__ void tma_store_wait() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
-
-// Orders this thread's own accesses to shared memory before asynchronous ones that follow a barrier.
-__device__ __forceinline__ void fence_async_shared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
-
-__device__ __forceinline__ void tma_prefetch(const TensorMap& map) { asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory"); }
 
 // ---- ptx/wgmma.cuh
 // Tensor-core products of a warpgroup, which run beside its other instructions (sm_90a). From its start until a wait for it, a product's
@@ -709,7 +647,6 @@ struct Turn {
 
     __device__ __forceinline__ int slot() const { return at < SLOTS ? at : at - SLOTS; }
     __device__ __forceinline__ unsigned parity() const { return at >= SLOTS; }
-    __device__ __forceinline__ void next_ring() { at = at < SLOTS ? at + SLOTS : at - SLOTS; }  // the same slot, a time round later
     __device__ __forceinline__ void next() { at = at + 1 < 2 * SLOTS ? at + 1 : 0; }
 };
 
@@ -748,6 +685,90 @@ __device__ __forceinline__ void clear_nonfinite(unsigned tile, int bytes, int la
             store_shared(tile + offset + 4 * i, words[i]);
         }
     }
+}
+
+// ---- sm90/copy.cuh
+// Copies of tiles, panel by panel.
+
+// ---- ptx/mbarrier.cuh
+// Barriers in shared memory that count arrivals, and bytes of asynchronous copies (sm_90 and later). Their phases alternate in parity, the
+// first being 0; of a fresh barrier the phase before, of parity 1, counts as complete.
+
+__device__ __forceinline__ void mbarrier_init(unsigned barrier, int arrivals) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+
+// Makes initialised barriers known to asynchronous copies; before the block's own barrier.
+__device__ __forceinline__ void mbarrier_init_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
+
+__device__ __forceinline__ void mbarrier_arrive(unsigned barrier) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
+// Arrives, and lets the phase wait for so many bytes too.
+__device__ __forceinline__ void mbarrier_arrive_expect(unsigned barrier, int bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+
+// Waits until the phase of this parity is complete.
+__device__ __forceinline__ void mbarrier_wait(unsigned barrier, unsigned parity) {
+    unsigned done;
+    do asm volatile(
+        "{\n"
+        ".reg .pred p;\n"
+        "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
+        "selp.u32 %0, 1, 0, p;\n"
+        "}\n" : "=r"(done) : "r"(barrier), "r"(parity) : "memory");
+    while (!done);
+}
+
+// ---- ptx/tma.cuh
+// Asynchronous copies of boxes of a tensor [batch, head, sequence, column] between global and shared memory (sm_90 and later). One thread
+// starts a copy; coordinates are in elements. What lies outside the tensor reads as zero and is not written.
+
+// The box at (column, row, head, batch); the barrier's phase waits for its bytes, zeros included.
+__device__ __forceinline__ void tma_load(unsigned smem, const TensorMap& map, unsigned barrier, int column, int row, int head, int batch) {
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(smem),
+                 "l"(&map), "r"(barrier), "r"(column), "r"(row), "r"(head), "r"(batch) : "memory");
+}
+
+__device__ __forceinline__ void tma_store(const TensorMap& map, unsigned smem, int column, int row, int head, int batch) {
+    asm volatile("cp.async.bulk.tensor.4d.global.shared::cta.tile.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::"l"(&map), "r"(smem), "r"(column),
+                 "r"(row), "r"(head), "r"(batch) : "memory");
+}
+
+// Adds so many bytes of float32 in shared memory to global memory, in a group as stores are.
+__device__ __forceinline__ void tma_add(float* to, unsigned smem, int bytes) {
+    asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(to), "r"(smem), "r"(bytes) : "memory");
+}
+
+// This thread's stores so far form a group.
+__device__ __forceinline__ void tma_store_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
+
+// Waits until all of this thread's groups have read shared memory.
+__device__ __forceinline__ void tma_store_wait_read() { asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory"); }
+
+// Waits until all of this thread's groups are written.
+__device__ __forceinline__ void tma_store_wait() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
+
+// Orders this thread's own accesses to shared memory before asynchronous ones that follow a barrier.
+__device__ __forceinline__ void fence_async_shared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+__device__ __forceinline__ void tma_prefetch(const TensorMap& map) { asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory"); }
+
+// ---- sm90/copy.cuh
+// Starts the copy of `rows` rows from `row` on; the barrier's phase waits for them.
+__device__ __forceinline__ void load_tile(unsigned tile, const TensorMap& map, unsigned barrier, int rows, int row, int head, int batch) {
+    mbarrier_arrive_expect(barrier, tile_bytes(rows));
+#pragma unroll
+    for (int panel = 0; panel < PANELS; ++panel) tma_load(tile + panel * rows * PANEL_ROW, map, barrier, panel * PANEL_COLUMNS, row, head, batch);
+}
+
+// Sends 64 rows off, to `row` and on, from a tile of `rows` rows; they form a group of this thread's.
+__device__ __forceinline__ void store_tile(const TensorMap& map, unsigned place, int rows, int row, int head, int batch) {
+#pragma unroll
+    for (int panel = 0; panel < PANELS; ++panel) tma_store(map, place + panel * rows * PANEL_ROW, panel * PANEL_COLUMNS, row, head, batch);
+    tma_store_commit();
 }
 
 // ---- sm90/walk.cuh
@@ -839,11 +860,7 @@ __device__ __forceinline__ void load_ring(const ForwardTensorParams& params, con
         const int slot = turn.slot();
         mbarrier_wait(VALUES ? shared.v_empty(slot) : shared.k_empty(slot), turn.parity() ^ 1);
         const unsigned full = !VALUES ? shared.k_full(slot) : careful ? shared.v_landed(slot) : shared.v_full(slot);
-        mbarrier_arrive_expect(full, KV_BYTES);
-#pragma unroll
-        for (int panel = 0; panel < PANELS; ++panel)
-            tma_load((VALUES ? shared.v(slot) : shared.k(slot)) + panel * TILE_N * PANEL_ROW, VALUES ? params.v_map : params.k_map, full,
-                     panel * PANEL_COLUMNS, at.key * TILE_N, at.kv_head, at.batch);
+        load_tile(VALUES ? shared.v(slot) : shared.k(slot), VALUES ? params.v_map : params.k_map, full, TILE_N, at.key * TILE_N, at.kv_head, at.batch);
         turn.next();
     }
 }
@@ -863,11 +880,7 @@ __device__ __forceinline__ void load_queries(const ForwardTensorParams& params, 
                 mbarrier_arrive(full);
                 continue;
             }
-            mbarrier_arrive_expect(full, Q_BYTES);
-#pragma unroll
-            for (int panel = 0; panel < PANELS; ++panel)
-                tma_load(shared.q(turn.slot(), consumer) + panel * 64 * PANEL_ROW, params.q_map, full, panel * PANEL_COLUMNS, at.row0 + consumer * 64,
-                         at.head, at.batch);
+            load_tile(shared.q(turn.slot(), consumer), params.q_map, full, 64, at.row0 + consumer * 64, at.head, at.batch);
         }
     }
 }
@@ -1107,10 +1120,7 @@ struct Consumer {
         barrier_sync(1 + consumer(), 128);
         if (thread() == 0) {
             const uint4 tile = load_shared_16(opaque_shared().tile(stored_slot(), consumer()));
-#pragma unroll
-            for (int panel = 0; panel < PANELS; ++panel)
-                tma_store(params.o_map, place + panel * 64 * PANEL_ROW, panel * PANEL_COLUMNS, tile.x, tile.z, tile.w);
-            tma_store_commit();
+            store_tile(params.o_map, place, 64, tile.x, tile.z, tile.w);
         }
         clear();
         is.finished = false;

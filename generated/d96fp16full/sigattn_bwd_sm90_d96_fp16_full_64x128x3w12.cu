@@ -253,15 +253,24 @@ __device__ __forceinline__ void sigmoid_settle(float (&e)[M_BLOCKS][N_BLOCKS][4]
 // the slope sigma / (1 + e). Where every e of a warp is below 2^-5, sigma is the short form e - e^2 + e^3 and the slope sigma - sigma^2, which
 // cancels nothing there; both are within 3e-5.
 
+// ---- common/vote.cuh
+// Votes of a warp on how large its exponentials are, by their bits: floats that are no less than 0 are in order, and any NaN is above them.
+
+__device__ __forceinline__ int larger(int bits, float a, float b) { return max(max(bits, __float_as_int(a)), __float_as_int(b)); }
+
+// Whether what every lane holds is below the limit.
+__device__ __forceinline__ bool all_below(int bits, float limit) { return __all_sync(0xffffffffu, bits < __float_as_int(limit)); }
+
+// ---- common/sigmoid_slope_accurate.cuh
 // From what sigmoid_begin gave: P, packed, and in e's place the slope times 2^DS_SCALE_LOG2.
 template <int COUNT>
 __device__ __forceinline__ void sigmoid_slopes(float (&e)[COUNT], Register (&p)[COUNT / 2]) {
     constexpr float scale = power_of_two(P_SCALE_LOG2), slope_scale = power_of_two(DS_SCALE_LOG2 - P_SCALE_LOG2);
-    int largest[4] = {};  // as bits, which are in the order of floats that are no less than 0; a NaN is above them
+    int largest[4] = {};
 #pragma unroll
-    for (int i = 0; i < COUNT; i += 2) largest[i / 2 % 4] = max(max(largest[i / 2 % 4], __float_as_int(e[i])), __float_as_int(e[i + 1]));
+    for (int i = 0; i < COUNT; i += 2) largest[i / 2 % 4] = larger(largest[i / 2 % 4], e[i], e[i + 1]);
     const int all = max(max(largest[0], largest[1]), max(largest[2], largest[3]));
-    if (__all_sync(0xffffffffu, all < __float_as_int(scale / 32))) {
+    if (all_below(all, scale / 32)) {
 #pragma unroll
         for (int i = 0; i < COUNT; i += 2) {
             const float low = sigmoid_short(e[i]), high = sigmoid_short(e[i + 1]);
@@ -430,38 +439,6 @@ __device__ __forceinline__ bool block_or(bool flag) {
     return any;
 }
 
-// ---- ptx/mbarrier.cuh
-// Barriers in shared memory that count arrivals, and bytes of asynchronous copies (sm_90 and later). Their phases alternate in parity, the
-// first being 0; of a fresh barrier the phase before, of parity 1, counts as complete.
-
-__device__ __forceinline__ void mbarrier_init(unsigned barrier, int arrivals) {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
-}
-
-// Makes initialised barriers known to asynchronous copies; before the block's own barrier.
-__device__ __forceinline__ void mbarrier_init_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
-
-__device__ __forceinline__ void mbarrier_arrive(unsigned barrier) {
-    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
-}
-
-// Arrives, and lets the phase wait for so many bytes too.
-__device__ __forceinline__ void mbarrier_arrive_expect(unsigned barrier, int bytes) {
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
-}
-
-// Waits until the phase of this parity is complete.
-__device__ __forceinline__ void mbarrier_wait(unsigned barrier, unsigned parity) {
-    unsigned done;
-    do asm volatile(
-        "{\n"
-        ".reg .pred p;\n"
-        "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
-        "selp.u32 %0, 1, 0, p;\n"
-        "}\n" : "=r"(done) : "r"(barrier), "r"(parity) : "memory");
-    while (!done);
-}
-
 // ---- ptx/mma_sync.cuh
 // Loads of the fragments that tensor-core products take, one PTX instruction each (sm_80 and later).
 // Fragments follow the PTX ISA: lane = 4 * g + q holds, of a 16 x 8 accumulator, rows g and g + 8, columns 2q and 2q + 1.
@@ -541,40 +518,6 @@ __device__ __forceinline__ void store_shared(unsigned address, unsigned value) {
 __device__ __forceinline__ void store_shared(unsigned address, const float (&v)[4]) {
     asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(address), "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3]) : "memory");
 }
-
-// ---- ptx/tma.cuh
-// Asynchronous copies of boxes of a tensor [batch, head, sequence, column] between global and shared memory (sm_90 and later). One thread
-// starts a copy; coordinates are in elements. What lies outside the tensor reads as zero and is not written.
-
-// The box at (column, row, head, batch); the barrier's phase waits for its bytes, zeros included.
-__device__ __forceinline__ void tma_load(unsigned smem, const TensorMap& map, unsigned barrier, int column, int row, int head, int batch) {
-    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(smem),
-                 "l"(&map), "r"(barrier), "r"(column), "r"(row), "r"(head), "r"(batch) : "memory");
-}
-
-__device__ __forceinline__ void tma_store(const TensorMap& map, unsigned smem, int column, int row, int head, int batch) {
-    asm volatile("cp.async.bulk.tensor.4d.global.shared::cta.tile.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::"l"(&map), "r"(smem), "r"(column),
-                 "r"(row), "r"(head), "r"(batch) : "memory");
-}
-
-// Adds so many bytes of float32 in shared memory to global memory, in a group as stores are.
-__device__ __forceinline__ void tma_add(float* to, unsigned smem, int bytes) {
-    asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(to), "r"(smem), "r"(bytes) : "memory");
-}
-
-// This thread's stores so far form a group.
-__device__ __forceinline__ void tma_store_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
-
-// Waits until all of this thread's groups have read shared memory.
-__device__ __forceinline__ void tma_store_wait_read() { asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory"); }
-
-// Waits until all of this thread's groups are written.
-__device__ __forceinline__ void tma_store_wait() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
-
-// Orders this thread's own accesses to shared memory before asynchronous ones that follow a barrier.
-__device__ __forceinline__ void fence_async_shared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
-
-__device__ __forceinline__ void tma_prefetch(const TensorMap& map) { asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory"); }
 
 // ---- ptx/uniform.cuh
 // Values that all lanes of a warp share.
@@ -792,7 +735,6 @@ struct Turn {
 
     __device__ __forceinline__ int slot() const { return at < SLOTS ? at : at - SLOTS; }
     __device__ __forceinline__ unsigned parity() const { return at >= SLOTS; }
-    __device__ __forceinline__ void next_ring() { at = at < SLOTS ? at + SLOTS : at - SLOTS; }  // the same slot, a time round later
     __device__ __forceinline__ void next() { at = at + 1 < 2 * SLOTS ? at + 1 : 0; }
 };
 
@@ -831,6 +773,90 @@ __device__ __forceinline__ void clear_nonfinite(unsigned tile, int bytes, int la
             store_shared(tile + offset + 4 * i, words[i]);
         }
     }
+}
+
+// ---- sm90/copy.cuh
+// Copies of tiles, panel by panel.
+
+// ---- ptx/mbarrier.cuh
+// Barriers in shared memory that count arrivals, and bytes of asynchronous copies (sm_90 and later). Their phases alternate in parity, the
+// first being 0; of a fresh barrier the phase before, of parity 1, counts as complete.
+
+__device__ __forceinline__ void mbarrier_init(unsigned barrier, int arrivals) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+
+// Makes initialised barriers known to asynchronous copies; before the block's own barrier.
+__device__ __forceinline__ void mbarrier_init_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
+
+__device__ __forceinline__ void mbarrier_arrive(unsigned barrier) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
+// Arrives, and lets the phase wait for so many bytes too.
+__device__ __forceinline__ void mbarrier_arrive_expect(unsigned barrier, int bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+
+// Waits until the phase of this parity is complete.
+__device__ __forceinline__ void mbarrier_wait(unsigned barrier, unsigned parity) {
+    unsigned done;
+    do asm volatile(
+        "{\n"
+        ".reg .pred p;\n"
+        "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
+        "selp.u32 %0, 1, 0, p;\n"
+        "}\n" : "=r"(done) : "r"(barrier), "r"(parity) : "memory");
+    while (!done);
+}
+
+// ---- ptx/tma.cuh
+// Asynchronous copies of boxes of a tensor [batch, head, sequence, column] between global and shared memory (sm_90 and later). One thread
+// starts a copy; coordinates are in elements. What lies outside the tensor reads as zero and is not written.
+
+// The box at (column, row, head, batch); the barrier's phase waits for its bytes, zeros included.
+__device__ __forceinline__ void tma_load(unsigned smem, const TensorMap& map, unsigned barrier, int column, int row, int head, int batch) {
+    asm volatile("cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, %6}], [%2];" ::"r"(smem),
+                 "l"(&map), "r"(barrier), "r"(column), "r"(row), "r"(head), "r"(batch) : "memory");
+}
+
+__device__ __forceinline__ void tma_store(const TensorMap& map, unsigned smem, int column, int row, int head, int batch) {
+    asm volatile("cp.async.bulk.tensor.4d.global.shared::cta.tile.bulk_group [%0, {%2, %3, %4, %5}], [%1];" ::"l"(&map), "r"(smem), "r"(column),
+                 "r"(row), "r"(head), "r"(batch) : "memory");
+}
+
+// Adds so many bytes of float32 in shared memory to global memory, in a group as stores are.
+__device__ __forceinline__ void tma_add(float* to, unsigned smem, int bytes) {
+    asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(to), "r"(smem), "r"(bytes) : "memory");
+}
+
+// This thread's stores so far form a group.
+__device__ __forceinline__ void tma_store_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
+
+// Waits until all of this thread's groups have read shared memory.
+__device__ __forceinline__ void tma_store_wait_read() { asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory"); }
+
+// Waits until all of this thread's groups are written.
+__device__ __forceinline__ void tma_store_wait() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
+
+// Orders this thread's own accesses to shared memory before asynchronous ones that follow a barrier.
+__device__ __forceinline__ void fence_async_shared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+__device__ __forceinline__ void tma_prefetch(const TensorMap& map) { asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory"); }
+
+// ---- sm90/copy.cuh
+// Starts the copy of `rows` rows from `row` on; the barrier's phase waits for them.
+__device__ __forceinline__ void load_tile(unsigned tile, const TensorMap& map, unsigned barrier, int rows, int row, int head, int batch) {
+    mbarrier_arrive_expect(barrier, tile_bytes(rows));
+#pragma unroll
+    for (int panel = 0; panel < PANELS; ++panel) tma_load(tile + panel * rows * PANEL_ROW, map, barrier, panel * PANEL_COLUMNS, row, head, batch);
+}
+
+// Sends 64 rows off, to `row` and on, from a tile of `rows` rows; they form a group of this thread's.
+__device__ __forceinline__ void store_tile(const TensorMap& map, unsigned place, int rows, int row, int head, int batch) {
+#pragma unroll
+    for (int panel = 0; panel < PANELS; ++panel) tma_store(map, place + panel * rows * PANEL_ROW, panel * PANEL_COLUMNS, row, head, batch);
+    tma_store_commit();
 }
 
 // ---- sm90/query_walk.cuh
@@ -928,20 +954,15 @@ __device__ __forceinline__ void load(const BackwardTensorParams& params, const S
     const Problem& problem = params.plain.problem;
     QueryWalk at(keys, problem);
     if (!at.valid(keys)) return;
-    const auto copy = [&](unsigned to, const TensorMap& map, unsigned barrier, int rows, int row, int head) {
-        mbarrier_arrive_expect(barrier, tile_bytes(rows));
-#pragma unroll
-        for (int panel = 0; panel < PANELS; ++panel) tma_load(to + panel * rows * PANEL_ROW, map, barrier, panel * PANEL_COLUMNS, row, head, keys.batch);
-    };
-    copy(shared.k(), params.k_map, shared.kv_full(0), TILE_N, keys.key0, keys.kv_head);
+    load_tile(shared.k(), params.k_map, shared.kv_full(0), TILE_N, keys.key0, keys.kv_head, keys.batch);
     bool first = true;
     for (; at.valid(keys); at = at.next(keys, problem), first = false) {
         const int slot = at.slot();
         mbarrier_wait(shared.q_empty(slot), at.parity() ^ 1);
-        copy(shared.q(slot), params.q_map, shared.q_full(slot), TILE_M, at.tile * TILE_M, at.head);
-        if (first) copy(shared.v(), params.v_map, shared.kv_full(1), TILE_N, keys.key0, keys.kv_head);
+        load_tile(shared.q(slot), params.q_map, shared.q_full(slot), TILE_M, at.tile * TILE_M, at.head, keys.batch);
+        if (first) load_tile(shared.v(), params.v_map, shared.kv_full(1), TILE_N, keys.key0, keys.kv_head, keys.batch);
         mbarrier_wait(shared.do_empty(slot), at.parity() ^ 1);
-        copy(shared.d_o(slot), params.do_map, shared.do_full(slot), TILE_M, at.tile * TILE_M, at.head);
+        load_tile(shared.d_o(slot), params.do_map, shared.do_full(slot), TILE_M, at.tile * TILE_M, at.head, keys.batch);
     }
 }
 
@@ -1302,13 +1323,8 @@ struct Consumer {
         }
         fence_async_shared();
         barrier_sync(SYNC + 1 + consumer(), 128);
-        if (thread() % 128 == 0) {
-            const unsigned place = tile + consumer() * 64 * PANEL_ROW;
-#pragma unroll
-            for (int panel = 0; panel < PANELS; ++panel)
-                tma_store(map, place + panel * TILE_N * PANEL_ROW, panel * PANEL_COLUMNS, keys.key0 + consumer() * 64, keys.kv_head, keys.batch);
-            tma_store_commit();
-        }
+        if (thread() % 128 == 0)
+            store_tile(map, tile + consumer() * 64 * PANEL_ROW, TILE_N, keys.key0 + consumer() * 64, keys.kv_head, keys.batch);
     }
 
     // Gives own rows of dK and dV what cleaning kept from them: dO itself for dV, where P is positive, and NaN for dK.

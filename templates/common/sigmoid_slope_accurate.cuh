@@ -4,16 +4,17 @@
 // cancels nothing there; both are within 3e-5.
 #include "power_of_two.cuh"
 #include "sigmoid_accurate.cuh"
+#include "vote.cuh"
 
 // From what sigmoid_begin gave: P, packed, and in e's place the slope times 2^DS_SCALE_LOG2.
 template <int COUNT>
 __device__ __forceinline__ void sigmoid_slopes(float (&e)[COUNT], Register (&p)[COUNT / 2]) {
     constexpr float scale = power_of_two(P_SCALE_LOG2), slope_scale = power_of_two(DS_SCALE_LOG2 - P_SCALE_LOG2);
-    int largest[4] = {};  // as bits, which are in the order of floats that are no less than 0; a NaN is above them
+    int largest[4] = {};
 #pragma unroll
-    for (int i = 0; i < COUNT; i += 2) largest[i / 2 % 4] = max(max(largest[i / 2 % 4], __float_as_int(e[i])), __float_as_int(e[i + 1]));
+    for (int i = 0; i < COUNT; i += 2) largest[i / 2 % 4] = larger(largest[i / 2 % 4], e[i], e[i + 1]);
     const int all = max(max(largest[0], largest[1]), max(largest[2], largest[3]));
-    if (__all_sync(0xffffffffu, all < __float_as_int(scale / 32))) {
+    if (all_below(all, scale / 32)) {
 #pragma unroll
         for (int i = 0; i < COUNT; i += 2) {
             const float low = sigmoid_short(e[i]), high = sigmoid_short(e[i + 1]);

@@ -7,6 +7,7 @@
 #include "params.cuh"
 #include "power_of_two.cuh"
 #include "sigmoid_accurate.cuh"
+#include "vote.cuh"
 
 struct SigmoidTile {
     float scale, bias;  // of the exponent; e carries P's power of two
@@ -16,22 +17,23 @@ struct SigmoidTile {
     // P = sigma(scale * S + bias), times 2^P_SCALE_LOG2. What S was is lost.
     template <int COUNT>
     __device__ __forceinline__ void operator()(float (&s)[COUNT], Register (&p)[COUNT / 2]) const {
+        constexpr float limit = FIRST_FORM_LIMIT * power_of_two(P_SCALE_LOG2);
         int largest = 0;
 #pragma unroll
         for (int i = 0; i < COUNT; i += 2) {
             s[i] = exp2_approx(fmaf(s[i], scale, bias));
             s[i + 1] = exp2_approx(fmaf(s[i + 1], scale, bias));
             p[i / 2] = pack(first_form(s[i]), first_form(s[i + 1]));
-            largest = max(max(largest, __float_as_int(s[i])), __float_as_int(s[i + 1]));
+            largest = larger(largest, s[i], s[i + 1]);
         }
-        if (all_below(largest, FIRST_FORM_LIMIT)) return;
+        if (all_below(largest, limit)) return;
         constexpr int GROUP = 8;  // of a thread's values: 16 columns
 #pragma unroll
         for (int first = 0; first < COUNT; first += GROUP) {
             largest = 0;
 #pragma unroll
-            for (int i = first; i < first + GROUP; i += 2) largest = max(max(largest, __float_as_int(s[i])), __float_as_int(s[i + 1]));
-            if (all_below(largest, FIRST_FORM_LIMIT)) continue;
+            for (int i = first; i < first + GROUP; i += 2) largest = larger(largest, s[i], s[i + 1]);
+            if (all_below(largest, limit)) continue;
 #pragma unroll
             for (int i = first; i < first + GROUP; i += 4) {
                 float four[4] = {s[i], s[i + 1], s[i + 2], s[i + 3]};
@@ -45,10 +47,5 @@ struct SigmoidTile {
     // Relative error e^2.
     static __device__ __forceinline__ float first_form(float e) {
         return P_SCALE_LOG2 == 0 ? fmaf(-e, e, e) : fmaf(-e * power_of_two(-P_SCALE_LOG2), e, e);
-    }
-
-    // Whether what every lane of the warp holds, as the bits of a float that is no less than 0, is below the limit: no NaN is.
-    static __device__ __forceinline__ bool all_below(int bits, float limit) {
-        return __all_sync(0xffffffffu, bits < __float_as_int(limit * power_of_two(P_SCALE_LOG2)));
     }
 };

@@ -24,18 +24,17 @@
 #include "../common/visible.cuh"
 #include "../common/dq_accumulator.cuh"
 #include "../ptx/barrier.cuh"
-#include "../ptx/mbarrier.cuh"
 #include "../ptx/mma_sync.cuh"
 #include "../ptx/opaque.cuh"
 #include "../ptx/reduce.cuh"
 #include "../ptx/reduce_vector.cuh"
 #include "../ptx/shared_memory.cuh"
-#include "../ptx/tma.cuh"
 #include "../ptx/uniform.cuh"
 #include "../ptx/wgmma.cuh"
 #include "../ptx/wgmma_products.cuh"
 #include "blocks.cuh"
 #include "clean.cuh"
+#include "copy.cuh"
 #include "query_walk.cuh"
 
 constexpr int KV_BYTES = tile_bytes(TILE_N), Q_BYTES = tile_bytes(TILE_M);
@@ -86,20 +85,15 @@ __device__ __forceinline__ void load(const BackwardTensorParams& params, const S
     const Problem& problem = params.plain.problem;
     QueryWalk at(keys, problem);
     if (!at.valid(keys)) return;
-    const auto copy = [&](unsigned to, const TensorMap& map, unsigned barrier, int rows, int row, int head) {
-        mbarrier_arrive_expect(barrier, tile_bytes(rows));
-#pragma unroll
-        for (int panel = 0; panel < PANELS; ++panel) tma_load(to + panel * rows * PANEL_ROW, map, barrier, panel * PANEL_COLUMNS, row, head, keys.batch);
-    };
-    copy(shared.k(), params.k_map, shared.kv_full(0), TILE_N, keys.key0, keys.kv_head);
+    load_tile(shared.k(), params.k_map, shared.kv_full(0), TILE_N, keys.key0, keys.kv_head, keys.batch);
     bool first = true;
     for (; at.valid(keys); at = at.next(keys, problem), first = false) {
         const int slot = at.slot();
         mbarrier_wait(shared.q_empty(slot), at.parity() ^ 1);
-        copy(shared.q(slot), params.q_map, shared.q_full(slot), TILE_M, at.tile * TILE_M, at.head);
-        if (first) copy(shared.v(), params.v_map, shared.kv_full(1), TILE_N, keys.key0, keys.kv_head);
+        load_tile(shared.q(slot), params.q_map, shared.q_full(slot), TILE_M, at.tile * TILE_M, at.head, keys.batch);
+        if (first) load_tile(shared.v(), params.v_map, shared.kv_full(1), TILE_N, keys.key0, keys.kv_head, keys.batch);
         mbarrier_wait(shared.do_empty(slot), at.parity() ^ 1);
-        copy(shared.d_o(slot), params.do_map, shared.do_full(slot), TILE_M, at.tile * TILE_M, at.head);
+        load_tile(shared.d_o(slot), params.do_map, shared.do_full(slot), TILE_M, at.tile * TILE_M, at.head, keys.batch);
     }
 }
 
@@ -460,13 +454,8 @@ struct Consumer {
         }
         fence_async_shared();
         barrier_sync(SYNC + 1 + consumer(), 128);
-        if (thread() % 128 == 0) {
-            const unsigned place = tile + consumer() * 64 * PANEL_ROW;
-#pragma unroll
-            for (int panel = 0; panel < PANELS; ++panel)
-                tma_store(map, place + panel * TILE_N * PANEL_ROW, panel * PANEL_COLUMNS, keys.key0 + consumer() * 64, keys.kv_head, keys.batch);
-            tma_store_commit();
-        }
+        if (thread() % 128 == 0)
+            store_tile(map, tile + consumer() * 64 * PANEL_ROW, TILE_N, keys.key0 + consumer() * 64, keys.kv_head, keys.batch);
     }
 
     // Gives own rows of dK and dV what cleaning kept from them: dO itself for dV, where P is positive, and NaN for dK.

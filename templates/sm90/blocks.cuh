@@ -28,6 +28,5 @@ struct Turn {
 
     __device__ __forceinline__ int slot() const { return at < SLOTS ? at : at - SLOTS; }
     __device__ __forceinline__ unsigned parity() const { return at >= SLOTS; }
-    __device__ __forceinline__ void next_ring() { at = at < SLOTS ? at + SLOTS : at - SLOTS; }  // the same slot, a time round later
     __device__ __forceinline__ void next() { at = at + 1 < 2 * SLOTS ? at + 1 : 0; }
 };

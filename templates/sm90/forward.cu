@@ -13,14 +13,13 @@
 #include "../common/sigmoid_tile.cuh"
 #include "../common/nonfinite.cuh"
 #include "../ptx/barrier.cuh"
-#include "../ptx/mbarrier.cuh"
 #include "../ptx/opaque.cuh"
 #include "../ptx/shared_memory.cuh"
-#include "../ptx/tma.cuh"
 #include "../ptx/wgmma.cuh"
 #include "../ptx/wgmma_products.cuh"
 #include "blocks.cuh"
 #include "clean.cuh"
+#include "copy.cuh"
 #include "walk.cuh"
 
 constexpr int KV_BYTES = tile_bytes(TILE_N);
@@ -61,11 +60,7 @@ __device__ __forceinline__ void load_ring(const ForwardTensorParams& params, con
         const int slot = turn.slot();
         mbarrier_wait(VALUES ? shared.v_empty(slot) : shared.k_empty(slot), turn.parity() ^ 1);
         const unsigned full = !VALUES ? shared.k_full(slot) : careful ? shared.v_landed(slot) : shared.v_full(slot);
-        mbarrier_arrive_expect(full, KV_BYTES);
-#pragma unroll
-        for (int panel = 0; panel < PANELS; ++panel)
-            tma_load((VALUES ? shared.v(slot) : shared.k(slot)) + panel * TILE_N * PANEL_ROW, VALUES ? params.v_map : params.k_map, full,
-                     panel * PANEL_COLUMNS, at.key * TILE_N, at.kv_head, at.batch);
+        load_tile(VALUES ? shared.v(slot) : shared.k(slot), VALUES ? params.v_map : params.k_map, full, TILE_N, at.key * TILE_N, at.kv_head, at.batch);
         turn.next();
     }
 }
@@ -85,11 +80,7 @@ __device__ __forceinline__ void load_queries(const ForwardTensorParams& params, 
                 mbarrier_arrive(full);
                 continue;
             }
-            mbarrier_arrive_expect(full, Q_BYTES);
-#pragma unroll
-            for (int panel = 0; panel < PANELS; ++panel)
-                tma_load(shared.q(turn.slot(), consumer) + panel * 64 * PANEL_ROW, params.q_map, full, panel * PANEL_COLUMNS, at.row0 + consumer * 64,
-                         at.head, at.batch);
+            load_tile(shared.q(turn.slot(), consumer), params.q_map, full, 64, at.row0 + consumer * 64, at.head, at.batch);
         }
     }
 }
@@ -329,10 +320,7 @@ struct Consumer {
         barrier_sync(1 + consumer(), 128);
         if (thread() == 0) {
             const uint4 tile = load_shared_16(opaque_shared().tile(stored_slot(), consumer()));
-#pragma unroll
-            for (int panel = 0; panel < PANELS; ++panel)
-                tma_store(params.o_map, place + panel * 64 * PANEL_ROW, panel * PANEL_COLUMNS, tile.x, tile.z, tile.w);
-            tma_store_commit();
+            store_tile(params.o_map, place, 64, tile.x, tile.z, tile.w);
         }
         clear();
         is.finished = false;
