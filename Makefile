@@ -45,8 +45,8 @@ mutants: ## Plant faults in kernels' PTX, one at a time, and demand that the emu
 
 test: tidy format vet systems lint unit check downstream ## Check all that can be checked on this machine
 
-tidy: ## Check go.mod and go.sum
-	go mod tidy -diff
+tidy: ## Check go.mod and go.sum, those of the modules under examples/ too
+	@for module in . $(dir $(wildcard examples/*/go.mod)); do (cd $$module && go mod tidy -diff); done
 
 format: ## Check gofmt
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }

@@ -66,8 +66,8 @@ func (c *curve) learnt() int {
 	return slices.IndexFunc(c.Loss, func(loss float32) bool { return loss < 1 })
 }
 
-// The check's bounds. Rounding alone, in Go where the kernels do it, moves the loss by up to 0.016 with seeds 1 to 8. That is
-// where the loss falls fastest, by 0.03 at each step, so the bound is a delay of two steps.
+// The check's bounds. Rounding alone, in Go where the kernels do it, moves the loss by 0.003 to 0.013 with seeds 1 to 8, where it
+// falls fastest, and by a tenth of that elsewhere. 0.05 is less than what the loss falls by in one step there.
 const (
 	maxDifference = 0.05
 	minAccuracy   = 0.95
@@ -80,7 +80,7 @@ func (c *curves) check() error {
 	}
 	largest, at := 0.0, 0
 	for step, loss := range c.BF16.Loss {
-		if d := math.Abs(float64(loss - c.Float64.Loss[step])); !(d <= largest) { // a NaN too
+		if d := math.Abs(float64(loss - c.Float64.Loss[step])); d > largest || math.IsNaN(d) {
 			largest, at = d, step
 		}
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"image/color"
+	"math"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -13,10 +15,12 @@ func (c *curves) plot(file string) error {
 	p := plot.New()
 	p.X.Label.Text = "step"
 	p.Y.Label.Text = "cross entropy, nats"
-	p.Y.Min = 0
+	p.X.Tick.Marker, p.Y.Tick.Marker = every(50), every(0.5)
+	p.Legend.Left = true
+	p.Legend.XOffs, p.Legend.YOffs = 3*vg.Millimeter, 8*vg.Millimeter
+	p.Legend.ThumbnailWidth = vg.Centimeter
+	p.Legend.Padding = vg.Millimeter
 	p.Add(plotter.NewGrid())
-	p.Legend.Left = false
-	p.Legend.Top = true
 	for _, l := range []struct {
 		curve
 		color  color.RGBA
@@ -40,5 +44,16 @@ func (c *curves) plot(file string) error {
 		p.Add(line)
 		p.Legend.Add(l.Name, line)
 	}
+	p.Y.Min = 0
 	return p.Save(18*vg.Centimeter, 10*vg.Centimeter, file)
+}
+
+// every places ticks at multiples of a step.
+func every(step float64) plot.TickerFunc {
+	return func(low, high float64) (ticks []plot.Tick) {
+		for i := math.Ceil(low / step); i*step <= high; i++ {
+			ticks = append(ticks, plot.Tick{Value: i * step, Label: strconv.FormatFloat(i*step, 'g', -1, 64)})
+		}
+		return ticks
+	}
 }
