@@ -300,7 +300,7 @@ struct Consumer {
 
     // Sends the finished O off from the place of its Q tile.
     __device__ __forceinline__ void store() {
-        constexpr float unscale = 1.0f / (1 << P_SCALE_LOG2);
+        constexpr float unscale = 1.0f / SigmoidTile::FACTOR;
         const int lane = thread() % 32, row = thread() / 32 * 16 + lane % 16;
         const unsigned place = opaque_shared().q(stored_slot(), consumer());
         barrier_sync(1 + consumer(), 128);  // no warp's products read Q any more
