@@ -29,10 +29,10 @@ __device__ __forceinline__ bool short_form_holds(Register largest) {
     return __all_sync(0xffffffffu, max(largest & 0xffffu, largest >> 16) < SHORT_FORM_LIMIT);
 }
 
-// sigma of four values from their e, times 2^P_SCALE_LOG2, with one reciprocal. The clamp keeps the product of four finite and turns an
+// sigma of four values from their e, with one reciprocal; both are times `scale`. The clamp keeps the product of four finite and turns an
 // infinite e into sigma = 1; the denominators drop a NaN so that it spoils only its own value.
-__device__ __forceinline__ void sigmoid_long(float (&e)[4]) {
-    constexpr float scale = 1 << P_SCALE_LOG2, unscale = 1.0f / scale, largest = 1e9f * scale;
+__device__ __forceinline__ void sigmoid_long(float (&e)[4], float scale = 1 << P_SCALE_LOG2) {
+    const float unscale = 1.0f / scale, largest = 1e9f * scale;
     float d[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {

@@ -1,23 +1,34 @@
 #pragma once
-// The accurate sigmoid for the fragments of a warpgroup's product, whose time it must fit into. With e = exp(x) the first form, e - e^2, takes
-// one instruction behind the exponential. Where some e of a warp's tile is too large for it, the warp goes through the tile again by groups of
-// columns, from the e that it kept.
+// The accurate sigmoid for the fragments of a warpgroup's product, whose time it must fit into. With e = exp(x) the first form takes one
+// instruction behind the exponential where P is not scaled, else three. Where some e of a warp's tile is too large for it, the warp goes through
+// the tile again, from the e that it kept: by a form that reaches further where registers allow, else by groups of columns.
 #include "../ptx/math.cuh"
 #include "dtype.cuh"
 #include "params.cuh"
+#include "plan.cuh"
 #include "power_of_two.cuh"
 #include "sigmoid_accurate.cuh"
 #include "vote.cuh"
 
 struct SigmoidTile {
-    float scale, bias;  // of the exponent; e carries P's power of two
+    // The quadratic form: of e' = a e, e' - e'^2 is a times sigma's e - a e^2. Its relative error, (1 - a) e - a e^2, turns back from 4.7e-4 to
+    // stay within 5e-4 of either sign for 2.4 times as far as that of e - e^2, and the factor a leaves with O.
+    static constexpr bool QUADRATIC = P_SCALE_LOG2 == 0;
+    static constexpr float QUADRATIC_LIMIT = 0.0537f, QUADRATIC_FACTOR_LOG2 = -1.0f / 16, QUADRATIC_FACTOR = 0.95760328f;
+    static constexpr bool TWO_FORMS = QUADRATIC && THREADS <= 384;  // with more, no registers are left for the second
 
-    __device__ __forceinline__ explicit SigmoidTile(const Problem& problem) : scale(problem.scale_log2), bias(problem.bias_log2 + P_SCALE_LOG2) {}
+    // What P and e come times.
+    static constexpr float FACTOR = QUADRATIC ? QUADRATIC_FACTOR : power_of_two(P_SCALE_LOG2);
+    static constexpr float FACTOR_LOG2 = QUADRATIC ? QUADRATIC_FACTOR_LOG2 : P_SCALE_LOG2;
 
-    // P = sigma(scale * S + bias), times 2^P_SCALE_LOG2. What S was is lost.
+    float scale, bias;  // of the exponent
+
+    __device__ __forceinline__ explicit SigmoidTile(const Problem& problem) : scale(problem.scale_log2), bias(problem.bias_log2 + FACTOR_LOG2) {}
+
+    // P = sigma(scale * S + bias), times FACTOR. What S was is lost.
     template <int COUNT>
     __device__ __forceinline__ void operator()(float (&s)[COUNT], Register (&p)[COUNT / 2]) const {
-        constexpr float limit = FIRST_FORM_LIMIT * power_of_two(P_SCALE_LOG2);
+        constexpr float first_limit = (QUADRATIC ? QUADRATIC_LIMIT : CUBIC_LIMIT) * FACTOR;
         int largest = 0;
 #pragma unroll
         for (int i = 0; i < COUNT; i += 2) {
@@ -26,26 +37,32 @@ struct SigmoidTile {
             p[i / 2] = pack(first_form(s[i]), first_form(s[i + 1]));
             largest = larger(largest, s[i], s[i + 1]);
         }
-        if (all_below(largest, limit)) return;
+        if (all_below(largest, first_limit)) return;
+        if (TWO_FORMS && all_below(largest, CUBIC_LIMIT * FACTOR)) {
+#pragma unroll
+            for (int i = 0; i < COUNT; i += 2) p[i / 2] = pack(cubic(s[i]), cubic(s[i + 1]));
+            return;
+        }
         constexpr int GROUP = 8;  // of a thread's values: 16 columns
 #pragma unroll
         for (int first = 0; first < COUNT; first += GROUP) {
             largest = 0;
 #pragma unroll
             for (int i = first; i < first + GROUP; i += 2) largest = larger(largest, s[i], s[i + 1]);
-            if (all_below(largest, limit)) continue;
+            if (all_below(largest, first_limit)) continue;
 #pragma unroll
             for (int i = first; i < first + GROUP; i += 4) {
                 float four[4] = {s[i], s[i + 1], s[i + 2], s[i + 3]};
-                sigmoid_long(four);
+                sigmoid_long(four, FACTOR);
                 p[i / 2] = pack(four[0], four[1]);
                 p[i / 2 + 1] = pack(four[2], four[3]);
             }
         }
     }
 
-    // Relative error e^2.
-    static __device__ __forceinline__ float first_form(float e) {
-        return P_SCALE_LOG2 == 0 ? fmaf(-e, e, e) : fmaf(-e * power_of_two(-P_SCALE_LOG2), e, e);
+    static __device__ __forceinline__ float first_form(float e) { return QUADRATIC ? fmaf(-e, e, e) : cubic(e); }
+    static __device__ __forceinline__ float cubic(float e) {
+        constexpr float unscale = 1.0f / FACTOR;
+        return fmaf(e * e, fmaf(e, CUBIC_C * unscale * unscale, -CUBIC_B * unscale), e);
     }
 };

@@ -26,7 +26,6 @@ constexpr int KV_BYTES = tile_bytes(TILE_N);
 constexpr int Q_BYTES = tile_bytes(64);  // of one consumer's rows
 constexpr int K_STEPS = HEAD_DIM / 16, V_STEPS = TILE_N / 16;
 constexpr bool CONTINUOUS = Q_TILES > 1;  // the pipeline runs on from one query tile to the next
-constexpr bool STORES_LATE = CAUSAL;      // a finished O leaves beside the next products: faster with short rows of tiles, slower with others
 
 // Shared memory, from a multiple of 1024 bytes: barriers and what Q is of | Q | the ring of K | the ring of V. A second run begins 1024 bytes
 // further on, where its barriers are fresh.
@@ -46,7 +45,7 @@ struct Shared {
     __device__ __forceinline__ unsigned v_empty(int slot) const { return k_full(3 * STAGES + slot); }
     __device__ __forceinline__ unsigned v_landed(int slot) const { return k_full(4 * STAGES + slot); }
     __device__ __forceinline__ unsigned q_full(int tile, int consumer) const { return k_full(5 * STAGES + tile * CONSUMERS + consumer); }
-    __device__ __forceinline__ unsigned q_empty(int tile, int consumer) const { return q_full(Q_TILES + tile, consumer); }
+    __device__ __forceinline__ unsigned o_full(int tile, int consumer) const { return q_full(Q_TILES + tile, consumer); }
     // What Q is of: its first row, how many key tiles that has, head and batch.
     __device__ __forceinline__ unsigned tile(int tile, int consumer) const { return base + 512 + 16 * (tile * CONSUMERS + consumer); }
 };
@@ -65,24 +64,35 @@ __device__ __forceinline__ void load_ring(const ForwardTensorParams& params, con
     }
 }
 
-// Producer: each consumer's rows of Q, and what they are of; a negative row behind the last.
+// Producer: each consumer's rows of Q, and what they are of, a negative row behind the last; in the same places O, which it sends off.
 __device__ __forceinline__ void load_queries(const ForwardTensorParams& params, const Shared shared) {
     Turn<Q_TILES> turn;
     Walk at(params.plain.problem);
-    for (bool more = true; more; at.next_tile(params.plain.problem), turn.next()) {
-        more = at.valid();
-#pragma unroll
+    int left = Q_TILES;  // places behind the last query tile that still take an O in
+    for (int entered = 0; left > 0; ++entered, turn.next()) {
+        const bool more = at.valid();
+#pragma unroll 1
         for (int consumer = 0; consumer < CONSUMERS; ++consumer) {
-            const unsigned full = shared.q_full(turn.slot(), consumer);
-            mbarrier_wait(shared.q_empty(turn.slot(), consumer), turn.parity() ^ 1);
-            store_shared_16(shared.tile(turn.slot(), consumer), make_uint4(more ? at.row0 + consumer * 64 : -1, at.keys, at.head, at.batch));
-            if (!more) {
-                mbarrier_arrive(full);
-                continue;
+            const unsigned place = shared.q(turn.slot(), consumer), tile = shared.tile(turn.slot(), consumer), full = shared.q_full(turn.slot(), consumer);
+            if (entered >= Q_TILES) {
+                mbarrier_wait(shared.o_full(turn.slot(), consumer), turn.parity() ^ 1);
+                const uint4 of = load_shared_16(tile);
+                store_tile(params.o_map, place, 64, of.x, of.z, of.w);
+                tma_store_wait_read();
             }
-            load_tile(shared.q(turn.slot(), consumer), params.q_map, full, 64, at.row0 + consumer * 64, at.head, at.batch);
+            if (left < Q_TILES) continue;
+            store_shared_16(tile, make_uint4(more ? at.row0 + consumer * 64 : -1, at.keys, at.head, at.batch));
+            if (more)
+                load_tile(place, params.q_map, full, 64, at.row0 + consumer * 64, at.head, at.batch);
+            else
+                mbarrier_arrive(full);
         }
+        if (more)
+            at.next_tile(params.plain.problem);
+        else
+            --left;
     }
+    tma_store_wait();
 }
 
 // Producer: passes values on, cleared of non-finite ones where the mask cuts the tile, since 0 * inf is NaN.
@@ -107,8 +117,6 @@ struct Consumer {
     int key;                 // the key tile of S
     struct {                 // in one register
         unsigned parity : 1;    // of the slots of V; K is a slot ahead
-        unsigned finished : 1;  // O is that of the Q tile before, and not stored yet
-        unsigned storing : 1;   // the last O still leaves from its Q tile
         unsigned spoiled : 1;   // some O was not finite
         unsigned turn : 2;      // of S = Q K^T among the Q tiles
     } is = {};
@@ -199,8 +207,8 @@ struct Consumer {
         if (key >= whole()) hide(p);
     }
 
-    // One step of the pipeline: `p` is P of the key tile in the slot; `next` becomes that of the one ahead. Only where it is not `plain` may the
-    // mask cut that tile, and O be a finished one that must leave first.
+    // One step of the pipeline: `p` is P of the key tile in the slot; `next` becomes that of the one ahead, which the mask may cut where the step is
+    // not `plain`.
     template <int SLOT>
     __device__ __forceinline__ void step(Probabilities& p, Probabilities& next, bool plain) {
         Scores s;
@@ -208,7 +216,6 @@ struct Consumer {
         pin(s);
         wgmma_fence();
         multiply_queries(s, SLOT ^ 1);
-        if (STORES_LATE && !plain && is.finished) store();
         mbarrier_wait(shared.v_full(SLOT), is.parity);
         wgmma_fence();
         multiply_values(p, SLOT);
@@ -238,19 +245,13 @@ struct Consumer {
         release(shared.v_empty(SLOT));
         is.parity ^= SLOT;
         store();
-        release_queries();
     }
 
     // Moves on by one key tile, to the next query tile after the last; at the end of the pipeline's run it finishes that, and is false.
     template <int SLOT>
     __device__ __forceinline__ bool advance(Probabilities& p, Probabilities& next) {
-        if (CONTINUOUS) release_queries();
         const bool last = ++key == keys();
         if (last) {
-            if (STORES_LATE && is.finished) {  // by the step before
-                store();
-                release_queries();
-            }
             if (CONTINUOUS) ++is.turn;
             if (!CONTINUOUS || !enter()) {
                 finish<SLOT>(p);
@@ -258,15 +259,12 @@ struct Consumer {
             }
         }
         step<SLOT>(p, next, false);
-        if (last && STORES_LATE) is.finished = true;
-        if (last && !STORES_LATE) store();
+        if (last) store();
         return true;
     }
 
     // Moves on by as many pairs of key tiles as every row sees whole, within this query tile.
     __device__ __forceinline__ void advance_pairs(Probabilities& even, Probabilities& odd) {
-        if (STORES_LATE && is.finished) return;
-        if (CONTINUOUS) release_queries();
         for (int pairs = (whole() - 1 - key) / 2; pairs > 0; --pairs) {
             step<0>(even, odd, true);
             step<1>(odd, even, true);
@@ -278,7 +276,7 @@ struct Consumer {
     __device__ __forceinline__ void run() {
         Probabilities even, odd;
         int slot = 0;
-        is.parity = is.finished = is.storing = is.turn = 0;
+        is.parity = is.turn = 0;
         while (enter()) {
             if (slot == 0)
                 begin<0>(even);
@@ -298,9 +296,9 @@ struct Consumer {
         }
     }
 
-    // Sends the finished O off from the place of its Q tile.
+    // Leaves the finished O in the place of its Q tile, for the producer to send off.
     __device__ __forceinline__ void store() {
-        constexpr float unscale = 1.0f / (1 << P_SCALE_LOG2);
+        constexpr float unscale = 1.0f / SigmoidTile::FACTOR;
         const int lane = thread() % 32, row = thread() / 32 * 16 + lane % 16;
         const unsigned place = opaque_shared().q(stored_slot(), consumer());
         barrier_sync(1 + consumer(), 128);  // no warp's products read Q any more
@@ -317,34 +315,14 @@ struct Consumer {
             store_matrix_x4(place + swizzled(row, 2 * step + lane / 16, 64), r[0], r[1], r[2], r[3]);
         }
         fence_async_shared();
-        barrier_sync(1 + consumer(), 128);
-        if (thread() == 0) {
-            const uint4 tile = load_shared_16(opaque_shared().tile(stored_slot(), consumer()));
-            store_tile(params.o_map, place, 64, tile.x, tile.z, tile.w);
-        }
+        __syncwarp();
+        release(opaque_shared().o_full(stored_slot(), consumer()));
         clear();
-        is.finished = false;
-        is.storing = true;
         is.spoiled |= zero != 0.0f;
     }
 
     // The Q tile of the O that is stored: S is in the one behind it where the pipeline runs on.
     __device__ __forceinline__ int stored_slot() const { return CONTINUOUS ? q_slot() ^ 1 : 0; }
-
-    // Gives the place of the last stored O back to Q.
-    __device__ __forceinline__ void release_queries() {
-        if (is.storing && thread() == 0) {
-            tma_store_wait_read();
-            mbarrier_arrive(opaque_shared().q_empty(stored_slot(), consumer()));
-        }
-        is.storing = false;
-    }
-
-    // Waits until every O is in global memory, for all of the warpgroup.
-    __device__ __forceinline__ void wait_stored() {
-        if (thread() == 0) tma_store_wait();
-        barrier_sync(1 + consumer(), 128);
-    }
 
     // Adds what was cleared from values to the rows of O that see it.
     __device__ __forceinline__ void restore_cleared() {
@@ -374,7 +352,7 @@ __device__ __forceinline__ void init_barriers(const Shared& shared) {
     for (int tile = 0; tile < Q_TILES; ++tile)
         for (int consumer = 0; consumer < CONSUMERS; ++consumer) {
             mbarrier_init(shared.q_full(tile, consumer), 1);
-            mbarrier_init(shared.q_empty(tile, consumer), 1);
+            mbarrier_init(shared.o_full(tile, consumer), 4);
         }
     mbarrier_init_fence();
 }
@@ -410,6 +388,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
         bool careful = false;
         do produce(params, careful ? again : shared, careful);
         while (CAUSAL && !careful && (careful = begin_again(again, false)));
+        if (careful) barrier_sync(0, THREADS);
     } else {
         if constexpr (CONSUMERS > 1) registers_grow<CONSUMER_REGISTERS>();
         Consumer consumer(params, shared);
@@ -417,8 +396,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
         do {
             consumer.shared = careful ? again : shared;
             consumer.run();
-            if (CAUSAL) consumer.wait_stored();
         } while (CAUSAL && !careful && (careful = begin_again(again, consumer.is.spoiled)));
-        if (careful) consumer.restore_cleared();
+        if (careful) {
+            barrier_sync(0, THREADS);  // every O is in global memory
+            consumer.restore_cleared();
+        }
     }
 }
