@@ -67,7 +67,7 @@ func checkHopperBackward(spec Spec, tile Tile) error {
 		return illegalShape(spec, "tile keys", tile.N, strconv.Itoa(keys))
 	case tile.Stages < 2 || tile.Stages > 8:
 		return illegalShape(spec, "stages", tile.Stages, "2 to 8")
-	case tile.Warps != hopperWarps(2 * warpgroupRows):
+	case tile.Warps != hopperWarps(2*warpgroupRows):
 		return illegalShape(spec, "warps", tile.Warps, "12")
 	case tile.Blocks != 1:
 		return illegalShape(spec, "blocks per SM", tile.Blocks, "1")

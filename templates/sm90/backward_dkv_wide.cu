@@ -28,6 +28,7 @@
 constexpr int KV_BYTES = tile_bytes(TILE_N), Q_BYTES = tile_bytes(TILE_M);
 constexpr int SLOPE_BYTES = TILE_N * TILE_M * 4, EXCHANGES = 2;
 constexpr int RESIDENT_STEPS = 0;
+constexpr int USERS = 8 + CAUSAL;  // warps that a slot's Q, or its dO, waits for: the consumers' and the one that looks through it
 
 // Shared memory, from a multiple of 1024 bytes: K | V | the ring of Q and dO | slopes | barriers and flags.
 constexpr int V_OFFSET = KV_BYTES, RING = 2 * KV_BYTES, SLOPES = RING + 2 * STAGES * Q_BYTES, BARRIERS = SLOPES + EXCHANGES * SLOPE_BYTES;
@@ -87,11 +88,14 @@ __device__ __forceinline__ void inspect_queries(const Problem& problem, const Sh
     for (QueryWalk at(keys, problem); at.valid(keys); at = at.next(keys, problem)) {
         const int slot = at.slot();
         mbarrier_wait(d_o ? shared.do_full(slot) : shared.q_full(slot), at.parity());
-        if (!keys.masked(at.tile, problem)) continue;
-        const bool dirty = any_nonfinite(d_o ? shared.d_o(slot) : shared.q(slot), Q_BYTES, lane);
-        if (lane != 0) continue;
-        store_shared(d_o ? shared.do_dirty(slot) : shared.q_dirty(slot), dirty);
-        mbarrier_arrive(d_o ? shared.do_inspected(slot) : shared.q_inspected(slot));
+        if (keys.masked(at.tile, problem)) {
+            const bool dirty = any_nonfinite(d_o ? shared.d_o(slot) : shared.q(slot), Q_BYTES, lane);
+            if (lane == 0) {
+                store_shared(d_o ? shared.do_dirty(slot) : shared.q_dirty(slot), dirty);
+                mbarrier_arrive(d_o ? shared.do_inspected(slot) : shared.q_inspected(slot));
+            }
+        }
+        if (lane == 0) mbarrier_arrive(d_o ? shared.do_empty(slot) : shared.q_empty(slot));
     }
 }
 
@@ -303,8 +307,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
         for (int i = 0; i < STAGES; ++i) {
             mbarrier_init(shared.q_full(i), 1);
             mbarrier_init(shared.do_full(i), 1);
-            mbarrier_init(shared.q_empty(i), 8);
-            mbarrier_init(shared.do_empty(i), 8);
+            mbarrier_init(shared.q_empty(i), USERS);
+            mbarrier_init(shared.do_empty(i), USERS);
             mbarrier_init(shared.q_inspected(i), 1);
             mbarrier_init(shared.do_inspected(i), 1);
             mbarrier_init(shared.do_clean(i), 4);
