@@ -16,9 +16,27 @@ func wideHopper(m, n, stages int) Tile {
 // wideAccumulators: dK or dV, dP or S, and dS or P packed.
 func wideAccumulators(p Plan) int { return p.HeadDim/2 + p.M/2 + p.M/4 }
 
-// wideSharedBytes: K and V, a ring of Stages tiles of Q and one of dO, two tiles of slopes, barriers and flags, and room to align
-// the first to the 1024 bytes in which TMA's swizzle repeats.
+// wideSharedBytes: rings of Stages tiles of Q and of wideGradientStages of dO, what of K and V does not stay in registers, two tiles of
+// slopes, barriers and flags, and room to align the first to the 1024 bytes in which TMA's swizzle repeats.
 func wideSharedBytes(p Plan) int {
 	const barriers, alignment = 1024, 1024
-	return 2*(p.N+p.Stages*p.M)*p.HeadDim*elementBytes + 2*p.M*p.N*floatBytes + barriers + alignment
+	ring := (p.Stages + wideGradientStages(p.Spec, p.Tile)) * p.M * p.HeadDim
+	kept := 2 * p.N * (p.HeadDim - wideResident(p.Spec))
+	return (ring+kept)*elementBytes + 2*p.M*p.N*floatBytes + barriers + alignment
+}
+
+// wideResident is how many columns of K and of V stay in registers: RESIDENT_STEPS of the template.
+func wideResident(spec Spec) int {
+	if spec.HeadDim == 192 {
+		return 192
+	}
+	return 128
+}
+
+// wideGradientStages is DO_STAGES of the template, the tiles of dO in flight.
+func wideGradientStages(spec Spec, tile Tile) int {
+	if spec.HeadDim == 192 {
+		return tile.Stages
+	}
+	return tile.Stages - 1
 }

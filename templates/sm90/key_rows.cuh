@@ -57,7 +57,7 @@ struct KeyRows {
         for (int step = 0; step < RESIDENT_STEPS; ++step) load_matrix_x4(own[step], tile + step / 4 * TILE_N * PANEL_ROW + (rows ^ step % 4 * 32));
     }
 
-    // Starts own rows of K or V times a query tile's.
+    // Starts own rows of K or V times a query tile's; `tile` has the columns of the steps that are not resident.
     __device__ __forceinline__ void multiply(Scores& scores, OwnRows& own, unsigned tile, unsigned passing) const {
         const Descriptor a = descriptor(opaque(tile + first_row() * PANEL_ROW), 16), b = descriptor(opaque(passing), 16);
         forget(scores);
@@ -69,7 +69,7 @@ struct KeyRows {
             if (step < RESIDENT_STEPS)
                 wgmma_resident(scores, own[step < RESIDENT_STEPS ? step : 0], onward(b, panel_step(step, TILE_M)), step > 0);
             else
-                wgmma(scores, onward(a, panel_step(step, TILE_N)), onward(b, panel_step(step, TILE_M)), step > 0);
+                wgmma(scores, onward(a, panel_step(step - RESIDENT_STEPS, TILE_N)), onward(b, panel_step(step, TILE_M)), step > 0);
         }
         wgmma_commit();
     }
