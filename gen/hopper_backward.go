@@ -50,9 +50,9 @@ func dqColumns(p Plan) int {
 
 // checkHopperBackward is checkShape for the backward kernels of sm_90.
 func checkHopperBackward(spec Spec, tile Tile) error {
-	keys := 2 * warpgroupRows
+	keys, stages := 2*warpgroupRows, 2
 	if isWide(spec) {
-		keys = warpgroupRows
+		keys, stages = warpgroupRows, 2+wideFewerGradients(spec)
 	}
 	switch {
 	case tile.Hopper != Hopper{}:
@@ -65,8 +65,8 @@ func checkHopperBackward(spec Spec, tile Tile) error {
 		return illegalShape(spec, "tile rows", tile.M, "64")
 	case tile.N != keys:
 		return illegalShape(spec, "tile keys", tile.N, strconv.Itoa(keys))
-	case tile.Stages < 2 || tile.Stages > 8:
-		return illegalShape(spec, "stages", tile.Stages, "2 to 8")
+	case tile.Stages < stages || tile.Stages > 8:
+		return illegalShape(spec, "stages", tile.Stages, fmt.Sprintf("%d to 8", stages))
 	case tile.Warps != hopperWarps(2*warpgroupRows):
 		return illegalShape(spec, "warps", tile.Warps, "12")
 	case tile.Blocks != 1:

@@ -20,7 +20,7 @@ func wideAccumulators(p Plan) int { return p.HeadDim/2 + p.M/2 + p.M/4 }
 // slopes, barriers and flags, and room to align the first to the 1024 bytes in which TMA's swizzle repeats.
 func wideSharedBytes(p Plan) int {
 	const barriers, alignment = 1024, 1024
-	ring := (p.Stages + wideGradientStages(p.Spec, p.Tile)) * p.M * p.HeadDim
+	ring := (p.Stages + wideGradientStages(p)) * p.M * p.HeadDim
 	kept := 2 * p.N * (p.HeadDim - wideResident(p.Spec))
 	return (ring+kept)*elementBytes + 2*p.M*p.N*floatBytes + barriers + alignment
 }
@@ -34,9 +34,12 @@ func wideResident(spec Spec) int {
 }
 
 // wideGradientStages is DO_STAGES of the template, the tiles of dO in flight.
-func wideGradientStages(spec Spec, tile Tile) int {
+func wideGradientStages(p Plan) int { return p.Stages - wideFewerGradients(p.Spec) }
+
+// wideFewerGradients is by how much they are fewer than those of Q: one where K and V together lend a place only to Q.
+func wideFewerGradients(spec Spec) int {
 	if spec.HeadDim == 192 {
-		return tile.Stages
+		return 0
 	}
-	return tile.Stages - 1
+	return 1
 }
