@@ -126,16 +126,16 @@ __device__ __forceinline__ void inspect(const Problem& problem, const Ring ring,
     }
 }
 
-// A consumer warpgroup, which makes scores of the tiles in one ring and sums over those in the other. Gradient is what it makes: begin_weights()
-// turns scores into weights as far as registers allow while a sum runs, finish_weights() does the rest.
+// A consumer warpgroup: it makes scores from the tiles in one ring and sums over those in the other. Self makes weights of scores: in
+// begin_weights() as far as it goes while a sum reads the weights before, in finish_weights() the rest.
 template <class Self, class Scored, class Summed>
 struct Consumer : KeyRows<RESIDENT_STEPS> {
     const Shared shared;
     const Scored scored;
     const Summed summed;
-    typename Scored::Walk at;            // the query tile of the latest scores
-    Turn<Summed::SLOTS> sum_turn;        // the place of the next sum
-    Turn<EXCHANGES> exchange;            // and of the next slopes
+    typename Scored::Walk at;              // the query tile of the latest scores
+    Turn<Summed::SLOTS> sum_turn;          // the place of the next sum
+    Turn<EXCHANGES> exchange;              // and of the next slopes
     unsigned inspections = 0, cleans = 0;  // of each place, the parity of the barriers that only tiles pass which the mask cuts
     Gradient gradient;
     Scores scores;
