@@ -174,14 +174,16 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     __device__ __forceinline__ void clean(int slot) {
         mbarrier_wait(shared.inspected(slot), inspections >> slot & 1);
         inspections ^= 1u << slot;
-        if (load_shared(shared.dirty_q(slot)) == 0 && load_shared(shared.dirty_do(slot)) == 0) return;
+        const unsigned dirty = load_shared(shared.dirty_q(slot)) | load_shared(shared.dirty_do(slot));
+        __syncwarp();  // lane 0 gives the slot back for them all, and the flags with it
+        if (dirty == 0) return;
         wgmma_wait<0>();
         pin(dp);
         barrier_sync(SYNC, ALL_CONSUMERS);
         constexpr int share = Q_BYTES / (CONSUMERS * 4);
         clear_nonfinite(shared.q(slot) + warp * share, share, lane());
         clear_nonfinite(shared.d_o(slot) + warp * share, share, lane());
-        store_shared(shared.cleared(), 1);
+        if (thread() == 0) store_shared(shared.cleared(), 1);
         fence_async_shared();
         barrier_sync(SYNC, ALL_CONSUMERS);
     }
