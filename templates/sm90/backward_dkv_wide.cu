@@ -166,13 +166,15 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         if (CAUSAL && masked()) {
             mbarrier_wait(scored.inspected(slot), inspections >> slot & 1);
             inspections ^= 1u << slot;
-            if (load_shared(scored.dirty(slot)) != 0) {
+            const unsigned dirty = load_shared(scored.dirty(slot));
+            __syncwarp();  // lane 0 gives the place back for them all, and the flag with it
+            if (dirty != 0) {
                 join();  // the other warps' products have read it too
                 clear_nonfinite(scored.place(slot) + warp * (Q_BYTES / 4), Q_BYTES / 4, lane());
-                store_shared(scored.cleared(), 1);
+                if (thread() % 128 == 0) store_shared(scored.cleared(), 1);
                 fence_async_shared();
+                __syncwarp();
             }
-            __syncwarp();
             release(scored.clean(slot));
         }
         release(scored.empty(slot));
