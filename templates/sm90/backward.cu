@@ -43,7 +43,8 @@ constexpr int DQ_COLUMNS = HEAD_DIM == 96 ? 64 : HEAD_DIM / CONSUMERS;
 constexpr int DQ_PANEL_BYTES = HEAD_DIM > 64 ? TILE_N * PANEL_ROW : 2 * DQ_COLUMNS;  // from one consumer's columns of K to the next one's
 constexpr bool DIRECT = HEAD_DIM <= 64 || !ACCUMULATE_DQ;  // dQ goes to the workspace from registers, where there is little of it
 constexpr int RESIDENT_STEPS = HEAD_DIM <= 64 ? K_STEPS : 0;
-constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = 1;                              // the named barrier of them all
+constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = 1;  // the named barrier of them all
+constexpr int USERS = CONSUMERS * 4 + CAUSAL;             // warps that a slot's Q, or its dO, waits for: the consumers' and the one that looks through it
 
 // Shared memory, from a multiple of 1024 bytes: K | V | the ring of Q and dO | two tiles of dS | dQ on its way | barriers and flags.
 constexpr int V_OFFSET = KV_BYTES, RING = 2 * KV_BYTES, DS_OFFSET = RING + 2 * STAGES * Q_BYTES, DQ_OFFSET = DS_OFFSET + 2 * DS_BYTES;
@@ -96,16 +97,19 @@ __device__ __forceinline__ void load(const BackwardTensorParams& params, const S
 }
 
 // Producer: a warp looks through Q, or dO, of the tiles that the mask cuts, since a hidden query's dS = 0 times an infinity is NaN in dK, and so
-// with dV; another one through K, for dQ. Consumers do what it takes.
+// with dV; another one through K, for dQ. Consumers do what it takes. The first two hold the other tiles too, so as not to fall behind.
 __device__ __forceinline__ void inspect_queries(const Problem& problem, const Shared shared, const KeyTile& keys, bool d_o, int lane) {
     for (QueryWalk at(keys, problem); at.valid(keys); at = at.next(keys, problem)) {
         const int slot = at.slot();
         mbarrier_wait(d_o ? shared.do_full(slot) : shared.q_full(slot), at.parity());
-        if (!keys.masked(at.tile, problem)) continue;
-        const bool dirty = any_nonfinite(d_o ? shared.d_o(slot) : shared.q(slot), Q_BYTES, lane);
-        if (lane != 0) continue;
-        store_shared(d_o ? shared.dirty_do(slot) : shared.dirty_q(slot), dirty);
-        mbarrier_arrive(shared.inspected(slot));
+        if (keys.masked(at.tile, problem)) {
+            const bool dirty = any_nonfinite(d_o ? shared.d_o(slot) : shared.q(slot), Q_BYTES, lane);
+            if (lane == 0) {
+                store_shared(d_o ? shared.dirty_do(slot) : shared.dirty_q(slot), dirty);
+                mbarrier_arrive(shared.inspected(slot));
+            }
+        }
+        if (lane == 0) mbarrier_arrive(d_o ? shared.do_empty(slot) : shared.q_empty(slot));
     }
 }
 __device__ __forceinline__ void inspect_keys(const Problem& problem, const Shared shared, const KeyTile& keys, int lane) {
@@ -372,8 +376,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
         for (int i = 0; i < STAGES; ++i) {
             mbarrier_init(shared.q_full(i), 1);
             mbarrier_init(shared.do_full(i), 1);
-            mbarrier_init(shared.q_empty(i), CONSUMERS * 4);
-            mbarrier_init(shared.do_empty(i), CONSUMERS * 4);
+            mbarrier_init(shared.q_empty(i), USERS);
+            mbarrier_init(shared.do_empty(i), USERS);
             mbarrier_init(shared.inspected(i), 2);
         }
         if (CAUSAL) store_shared(shared.cleared(), 0);
