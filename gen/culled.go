@@ -31,8 +31,8 @@ func checkFamily(spec Spec) error {
 		return nil
 	}
 	switch {
-	case spec.Pass == sigattn.BackwardDKV || spec.Pass == sigattn.BackwardDQ:
-		return culledf("deterministic %s kernels of the backward pass are not part of this version; the sm_80 image serves it", spec.Arch)
+	case spec.Pass == sigattn.BackwardDKV:
+		return culledf("%s kernels of dK and dV alone are not part of this version; the sm_80 image serves it", spec.Arch)
 	case spec.Pass == sigattn.BackwardFused && spec.HeadDim > maxFusedHeadDim:
 		return culledf("%s kernels of the backward pass beyond head dim %d are not part of this version; the sm_80 image serves it", spec.Arch, maxFusedHeadDim)
 	}

@@ -15,6 +15,8 @@ func accumulators(p Plan) int {
 		return hopperAccumulators(p)
 	case isHopper(p.Spec) && p.Pass == sigattn.BackwardFused:
 		return hopperBackwardAccumulators(p)
+	case isHopperDQ(p.Spec):
+		return hopperDQAccumulators(p)
 	}
 	switch p.Pass {
 	case sigattn.Forward, sigattn.BackwardDQ: // O or dQ

@@ -16,6 +16,8 @@ func sharedBytes(p Plan) int {
 		return hopperSharedBytes(p)
 	case isHopper(p.Spec) && p.Pass == sigattn.BackwardFused:
 		return hopperBackwardSharedBytes(p)
+	case isHopperDQ(p.Spec):
+		return hopperDQSharedBytes(p)
 	}
 	switch p.Pass {
 	case sigattn.Forward:

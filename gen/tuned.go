@@ -31,6 +31,11 @@ var tuned = []choice{
 	{sigattn.BackwardFused, hopper, dims(32, 64), 0, 0, 0, fusedHopper(64, 128, 4)},
 	{sigattn.BackwardFused, hopper, dims(96, 128), 0, 0, 0, fusedHopper(64, 128, 3)},
 
+	{sigattn.BackwardDQ, hopper, dims(32, 64), 0, 0, 0, dqHopper(192, 64, 4)},
+	{sigattn.BackwardDQ, hopper, dims(96, 128), 0, 0, 0, dqHopper(128, 128, 4)},
+	{sigattn.BackwardDQ, hopper, dims(192), 0, 0, 0, dqHopper(128, 80, 4)},
+	{sigattn.BackwardDQ, hopper, dims(256), 0, 0, 0, dqHopper(128, 64, 3)},
+
 	// pass           archs head dims  dtype mask sigmoid M    N  S  W  B           G   Q  paced
 	{sigattn.Forward, nil, dims(32), 0, 0, 0, ampere(128, 64, 3, 4, 3, Pipeline{16, 2, false})},
 	{sigattn.Forward, nil, dims(64), 0, sigattn.Causal, 0, ampere(128, 64, 3, 4, 2, Pipeline{32, 4, false})},

@@ -49,6 +49,13 @@ type BackwardParams struct {
 	ConvertTiles                            int32 // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 }
 
+// BackwardDQTensorParams is the only argument of sm_90's dQ kernels.
+type BackwardDQTensorParams struct {
+	QMap, KMap, VMap, DOMap, DQMap TensorMap // [head dim, sequence, head, batch]
+	Plain                          BackwardParams
+	_                              [3]uint64 // to a multiple of TensorMap's alignment
+}
+
 // BackwardTensorParams is the only argument of sm_90's fused backward kernels.
 type BackwardTensorParams struct {
 	QMap, KMap, VMap, DOMap, DKMap, DVMap TensorMap // [head dim, sequence, head, batch]

@@ -163,13 +163,14 @@ func difference(goBlock, cBlock block) string {
 }
 
 var twins = map[string]reflect.Type{
-	"Strides":              reflect.TypeFor[Strides](),
-	"Problem":              reflect.TypeFor[Problem](),
-	"ForwardParams":        reflect.TypeFor[ForwardParams](),
-	"TensorMap":            reflect.TypeFor[TensorMap](),
-	"ForwardTensorParams":  reflect.TypeFor[ForwardTensorParams](),
-	"BackwardParams":       reflect.TypeFor[BackwardParams](),
-	"BackwardTensorParams": reflect.TypeFor[BackwardTensorParams](),
+	"Strides":                reflect.TypeFor[Strides](),
+	"Problem":                reflect.TypeFor[Problem](),
+	"ForwardParams":          reflect.TypeFor[ForwardParams](),
+	"TensorMap":              reflect.TypeFor[TensorMap](),
+	"ForwardTensorParams":    reflect.TypeFor[ForwardTensorParams](),
+	"BackwardParams":         reflect.TypeFor[BackwardParams](),
+	"BackwardTensorParams":   reflect.TypeFor[BackwardTensorParams](),
+	"BackwardDQTensorParams": reflect.TypeFor[BackwardDQTensorParams](),
 }
 
 func readHeader(t *testing.T) string {
@@ -213,6 +214,7 @@ func TestFaultsAreFound(t *testing.T) {
 		{"a shorter map", "TensorMap", "words[16]", "words[15]"},
 		{"another alignment", "ForwardTensorParams", "alignas(64)", "alignas(16)"},
 		{"swapped maps of gradients", "BackwardTensorParams", "dk_map, dv_map", "dv_map, dk_map"},
+		{"swapped maps of dQ's", "BackwardDQTensorParams", "do_map, dq_map", "dq_map, do_map"},
 		{"a renamed field", "BackwardParams", "dbias_tiles;", "bias_tiles;"},
 	}
 	header := readHeader(t)
