@@ -269,39 +269,38 @@ func TestBackwardPlan(t *testing.T) {
 			a.Deterministic = deterministic
 		}
 	}
+	type grids [3]uint32 // of the kernels for dK and dV, for dQ, and of the one that finishes
 	cases := []struct {
 		name    string
 		kernels []KernelInfo
 		shape   shape
 		change  func(*BackwardArgs)
-		fused   bool
+		grids   grids
 		want    backwardPlan
 	}{
-		{"fast with bias", all, usual, bare(true, false), true, backwardPlan{
+		{"fast with bias", all, usual, bare(true, false), grids{6 * 2 * 2, 0, 5*8*2 + 8}, backwardPlan{
 			convertTiles: 5, biasTiles: 6, accumBytes: 2 * 8 * 320 * 128 * 4, partialOffset: 2 * 8 * 320 * 128 * 4,
-			bytes: 2*8*320*128*4 + 2*8*6*4, keyBlocks: 6 * 2 * 2, finishBlocks: 5*8*2 + 8,
+			bytes: 2*8*320*128*4 + 2*8*6*4,
 		}},
-		{"fast", all, usual, bare(false, false), true, backwardPlan{
+		{"fast", all, usual, bare(false, false), grids{6 * 2 * 2, 0, 5 * 8 * 2}, backwardPlan{
 			convertTiles: 5, biasTiles: 6, accumBytes: 2 * 8 * 320 * 128 * 4,
-			bytes: 2 * 8 * 320 * 128 * 4, keyBlocks: 6 * 2 * 2, finishBlocks: 5 * 8 * 2,
+			bytes: 2 * 8 * 320 * 128 * 4,
 		}},
-		{"deterministic with bias", all, usual, bare(true, true), false, backwardPlan{
-			biasTiles: 10, bytes: 2 * 8 * 10 * 4, keyBlocks: 4 * 2 * 2, queryBlocks: 10 * 8 * 2, finishBlocks: 8,
+		{"deterministic with bias", all, usual, bare(true, true), grids{4 * 2 * 2, 10 * 8 * 2, 8}, backwardPlan{
+			biasTiles: 10, bytes: 2 * 8 * 10 * 4,
 		}},
-		{"deterministic", all, usual, bare(false, true), false, backwardPlan{
-			biasTiles: 10, keyBlocks: 4 * 2 * 2, queryBlocks: 10 * 8 * 2,
+		{"deterministic", all, usual, bare(false, true), grids{4 * 2 * 2, 10 * 8 * 2, 0}, backwardPlan{biasTiles: 10}},
+		{"no fused kernel", []KernelInfo{all[2], all[3], all[4]}, usual, bare(true, false), grids{4 * 2 * 2, 10 * 8 * 2, 8}, backwardPlan{
+			biasTiles: 10, bytes: 2 * 8 * 10 * 4,
 		}},
-		{"no fused kernel", []KernelInfo{all[2], all[3], all[4]}, usual, bare(true, false), false, backwardPlan{
-			biasTiles: 10, bytes: 2 * 8 * 10 * 4, keyBlocks: 4 * 2 * 2, queryBlocks: 10 * 8 * 2, finishBlocks: 8,
-		}},
-		{"no keys", all, shape{2, 300, 0, 8, 2, 64}, bare(true, false), true, backwardPlan{
+		{"no keys", all, shape{2, 300, 0, 8, 2, 64}, bare(true, false), grids{0, 0, 5*8*2 + 8}, backwardPlan{
 			convertTiles: 5, accumBytes: 2 * 8 * 320 * 128 * 4, partialOffset: 2 * 8 * 320 * 128 * 4,
-			bytes: 2 * 8 * 320 * 128 * 4, finishBlocks: 5*8*2 + 8,
+			bytes: 2 * 8 * 320 * 128 * 4,
 		}},
-		{"no queries", all, shape{2, 0, 500, 8, 2, 64}, bare(true, false), true, backwardPlan{
-			biasTiles: 6, bytes: 2 * 8 * 6 * 4, keyBlocks: 6 * 2 * 2, finishBlocks: 8,
+		{"no queries", all, shape{2, 0, 500, 8, 2, 64}, bare(true, false), grids{6 * 2 * 2, 0, 8}, backwardPlan{
+			biasTiles: 6, bytes: 2 * 8 * 6 * 4,
 		}},
-		{"no batch", all, shape{0, 300, 500, 8, 2, 64}, bare(true, true), false, backwardPlan{biasTiles: 10, finishBlocks: 8}},
+		{"no batch", all, shape{0, 300, 500, 8, 2, 64}, bare(true, true), grids{0, 0, 8}, backwardPlan{biasTiles: 10}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -309,10 +308,14 @@ func TestBackwardPlan(t *testing.T) {
 			args := backwardArgs(c.shape)
 			c.change(&args)
 			got, err := k.backwardPlan("", &args)
-			plan := got
-			plan.fusedImages = fusedImages{}
-			if err != nil || plan != c.want || got.fused() != c.fused {
-				t.Fatalf("got %+v, %v\nwant %+v, fused %v", got, err, c.want, c.fused)
+			var blocks grids
+			for i, l := range got.launches {
+				blocks[i] = l.blocks
+			}
+			rest := got
+			rest.launches = c.want.launches
+			if err != nil || rest != c.want || blocks != c.grids {
+				t.Fatalf("got %+v, %v\nwant %+v, grids %v", got, err, c.want, c.grids)
 			}
 			if size, err := k.WorkspaceSize(args); size != c.want.bytes || err != nil {
 				t.Errorf("workspace %d, %v, want %d", size, err, c.want.bytes)

@@ -2,7 +2,6 @@ package sigattn
 
 import (
 	"fmt"
-	"math/bits"
 	"strconv"
 
 	"github.com/sigattn/sigattn/internal/abi"
@@ -10,11 +9,13 @@ import (
 )
 
 // Backward submits the gradients dQ, dK, dV, and dbias where it is asked for, to the stream and returns without
-// waiting. It is two or three launches, and a memset where it is not deterministic. Everything said of Forward holds.
+// waiting. It is two or three launches, and a memset where dQ is added up in the workspace. Everything said of Forward holds.
 //
 // Workspace may be used again once the stream has passed this call. A package without the fast kernels for the device
-// runs deterministically in either case. On a device of compute capability 9.0 the fast mode runs the images for sm_90 where
-// each of Q, K, V, DO, DK and DV has a tensor map, by the rule of ForwardImage.
+// runs deterministically in either case. On a device of compute capability 9.0 each kernel is the image for sm_90 where each
+// tensor that it maps has a tensor map, by the rule of ForwardImage: in the fast mode Q, K, V, DO, DK and DV; in the
+// deterministic mode the same for dK and dV, and Q, K, V, DO and DQ for dQ. A package that has only the deterministic kernels
+// for sm_90 runs them in the fast mode too, where each of the seven tensors has a map.
 func (k *Kernel) Backward(stream Stream, args BackwardArgs) error {
 	plan, err := k.backwardPlan("Backward", &args)
 	if err != nil {
@@ -29,222 +30,75 @@ func (k *Kernel) Backward(stream Stream, args BackwardArgs) error {
 		return err
 	}
 	defer release()
-	if !plan.fused() {
-		if err := launch(k.images[BackwardDKV], stream, plan.keyBlocks, &params); err != nil {
-			return err
-		}
-		if err := launch(k.images[BackwardDQ], stream, plan.queryBlocks, &params); err != nil {
-			return err
-		}
-		return launch(k.images[BackwardFinish], stream, plan.finishBlocks, &params)
-	}
 	if plan.accumBytes > 0 {
 		err := driver.MemsetWordsAsync(driver.DevicePtr(params.DQAccum), 0, plan.accumBytes/4, driver.Stream(stream))
 		if err != nil {
 			return fmt.Errorf("sigattn: Backward: %w", err)
 		}
 	}
-	if plan.keys.mapped() {
-		err = k.backwardMapped(stream, &plan, &args, &params)
-	} else {
-		err = launch(plan.keys, stream, plan.keyBlocks, &params)
+	for i := range plan.launches {
+		if err := k.launchBackward(stream, &plan.launches[i], &args, &params); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	return launch(plan.finish, stream, plan.finishBlocks, &params)
+	return nil
 }
 
-// BackwardImage is the image that makes dK and dV in Backward of these arguments. It reads Deterministic, and of the tensors
-// the shapes and strides.
+// BackwardImage is the image that makes dK and dV in Backward of these arguments. It reads Deterministic, whether DBias is set,
+// and of the tensors the shapes and strides.
 func (k *Kernel) BackwardImage(args BackwardArgs) (ImageInfo, error) {
-	images, err := k.fusedImages("BackwardImage", &args)
+	plan, err := k.backwardPlan("BackwardImage", &args)
 	if err != nil {
 		return ImageInfo{}, err
 	}
-	if images == (fusedImages{}) {
-		images.keys = k.images[BackwardDKV]
-	}
-	if images.keys == nil {
-		return ImageInfo{}, k.lacks("backward kernels")
-	}
-	return images.keys.info(), nil
+	return plan.launches[0].image.info(), nil
 }
 
 // WorkspaceSize is how many bytes of device memory, at a multiple of 256, Backward of these arguments needs; it may be 0.
 // It reads the shapes of Q and K, Deterministic, and whether DBias is set. The size does not change with the stream,
 // the addresses or the strides.
 func (k *Kernel) WorkspaceSize(args BackwardArgs) (int64, error) {
-	plain, err := k.planBackward("WorkspaceSize", &args, k.fused(&args, false))
-	images := k.fused(&args, true)
-	if images == (fusedImages{}) {
-		return plain.bytes, err
+	size := int64(-1)
+	var first error
+	for _, unmapped := range workspaceCases {
+		plan, err := k.planBackward("WorkspaceSize", &args, unmapped)
+		switch {
+		case err == nil:
+			size = max(size, plan.bytes)
+		case first == nil:
+			first = err
+		}
 	}
-	mapped, err := k.planBackward("WorkspaceSize", &args, images)
-	return max(plain.bytes, mapped.bytes), err
+	if size < 0 {
+		return 0, first
+	}
+	return size, nil
 }
 
-// fusedImages are the fast mode's kernels: the fused one and the one that finishes its results. The zero value is none.
-type fusedImages struct{ keys, finish *image }
-
-// fused is the fast mode's kernels that take tensor maps, or those that take any tensor.
-func (k *Kernel) fused(a *BackwardArgs, mapped bool) fusedImages {
-	of := &k.images
-	if mapped {
-		of = &k.mapped
+// launchBackward submits one kernel of a call with the parameter block that it takes.
+func (k *Kernel) launchBackward(stream Stream, l *backwardLaunch, a *BackwardArgs, plain *abi.BackwardParams) error {
+	if l.blocks == 0 {
+		return nil
 	}
-	if a.Deterministic || of[BackwardFused] == nil || of[BackwardFinish] == nil {
-		return fusedImages{}
-	}
-	return fusedImages{of[BackwardFused], of[BackwardFinish]}
-}
-
-// fusedImages is what the fast mode runs for the arguments: none where it is not asked for or there is none.
-func (k *Kernel) fusedImages(op string, a *BackwardArgs) (fusedImages, error) {
-	mapped, plain := k.fused(a, true), k.fused(a, false)
-	if mapped == (fusedImages{}) {
-		return plain, nil
-	}
-	names := [...]string{"Q", "K", "V", "DO", "DK", "DV"}
-	tensors := [len(names)]*Tensor{&a.Q, &a.K, &a.V, &a.DO, &a.DK, &a.DV}
-	i := withoutMap(tensors[:])
+	rows, keys := uint32(l.image.TileM), uint32(l.image.TileN)
 	switch {
-	case i < 0:
-		return mapped, nil
-	case plain != fusedImages{} || k.images[BackwardDKV] != nil:
-		return plain, nil
-	}
-	return plain, checker{op, k.headDim}.noMap(names[i], tensors[i])
-}
-
-// backwardMapped launches sm_90's fused kernel.
-func (k *Kernel) backwardMapped(stream Stream, plan *backwardPlan, a *BackwardArgs, plain *abi.BackwardParams) error {
-	params := abi.BackwardTensorParams{Plain: *plain}
-	queries, keys := uint32(plan.keys.TileM), uint32(plan.keys.TileN)
-	maps := [...]mapping{
-		{&params.QMap, &a.Q, queries}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.DOMap, &a.DO, queries},
-		{&params.DKMap, &a.DK, mapRows}, {&params.DVMap, &a.DV, mapRows},
-	}
-	if err := k.encodeMaps(plan.keys, maps[:]); err != nil {
-		return err
-	}
-	return launch(plan.keys, stream, plan.keyBlocks, &params)
-}
-
-// backwardPlan is how one backward call runs: in fast mode memset, fused and finish kernel; in deterministic mode, without
-// fusedImages, the dK-dV and the dQ kernel, and the finish kernel where a bias gradient is asked for.
-type backwardPlan struct {
-	op string
-	fusedImages
-	convertTiles  int64 // query tiles per (head, batch entry) of the dQ workspace
-	biasTiles     int64 // partial bias gradients per (head, batch entry)
-	accumBytes    int64 // of the dQ workspace, at its start
-	partialOffset int64 // of the partial bias gradients in the workspace
-	bytes         int64 // of the workspace
-	keyBlocks     uint32
-	queryBlocks   uint32
-	finishBlocks  uint32
-}
-
-func (p *backwardPlan) fused() bool { return p.keys != nil }
-
-// biasPartials is how many partial bias gradients a tile of the fused kernel's keys leaves: one, or where it takes tensor maps
-// one for every 16 keys.
-func (i fusedImages) biasPartials() int64 {
-	if i.keys.mapped() {
-		return int64(i.keys.TileN) / 16
-	}
-	return 1
-}
-
-// backwardPlan picks the images, checks the shapes of Q and K and plans the call.
-func (k *Kernel) backwardPlan(op string, a *BackwardArgs) (backwardPlan, error) {
-	images, err := k.fusedImages(op, a)
-	if err != nil {
-		return backwardPlan{}, err
-	}
-	return k.planBackward(op, a, images)
-}
-
-// planBackward is backwardPlan with the images given.
-func (k *Kernel) planBackward(op string, a *BackwardArgs, images fusedImages) (backwardPlan, error) {
-	p := backwardPlan{op: op, fusedImages: images}
-	if err := k.canRunBackward(p.fused(), a); err != nil {
-		return p, err
-	}
-	c := checker{op, k.headDim}
-	if err := c.shapes(&a.Q, &a.K); err != nil {
-		return p, err
-	}
-	q, heads, batch := &a.Q, a.Q.Heads, a.Q.Batch
-	keys := k.images[BackwardDKV]
-	if p.fused() {
-		keys = p.keys
-	}
-	var err error
-	if p.keyBlocks, err = c.grid(a.K.SeqLen, keys.TileN, a.K.Heads, batch); err != nil {
-		return p, err
-	}
-	if p.fused() {
-		p.convertTiles = ceilDiv(int64(q.SeqLen), int64(keys.TileM))
-		p.biasTiles = ceilDiv(int64(a.K.SeqLen), int64(keys.TileN)) * p.biasPartials()
-		if p.finishBlocks, err = c.grid(q.SeqLen, keys.TileM, heads, batch); err != nil {
-			return p, err
+	case !l.image.mapped() || l.image.Pass == BackwardFinish:
+		return launch(l.image, stream, l.blocks, plain)
+	case l.image.Pass == BackwardDQ:
+		params := abi.BackwardDQTensorParams{Plain: *plain}
+		maps := [...]mapping{
+			{&params.QMap, &a.Q, mapRows}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.DOMap, &a.DO, mapRows},
+			{&params.DQMap, &a.DQ, mapRows},
 		}
-		rows := p.convertTiles * int64(keys.TileM)
-		if p.accumBytes, err = c.workspacePart(rows, int64(heads), int64(batch), 4*int64(k.headDim)); err != nil {
-			return p, err
+		return launchMapped(k, l.image, stream, l.blocks, &params, maps[:])
+	default:
+		params := abi.BackwardTensorParams{Plain: *plain}
+		maps := [...]mapping{
+			{&params.QMap, &a.Q, rows}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.DOMap, &a.DO, rows},
+			{&params.DKMap, &a.DK, mapRows}, {&params.DVMap, &a.DV, mapRows},
 		}
-	} else {
-		rows := k.images[BackwardDQ].TileM
-		p.biasTiles = ceilDiv(int64(q.SeqLen), int64(rows))
-		if p.queryBlocks, err = c.grid(q.SeqLen, rows, heads, batch); err != nil {
-			return p, err
-		}
+		return launchMapped(k, l.image, stream, l.blocks, &params, maps[:])
 	}
-	p.bytes = p.accumBytes
-	if a.DBias != 0 {
-		if int64(p.finishBlocks)+int64(heads) > maxBlocks {
-			return p, c.fail(ErrShape, "Q.Heads", strconv.Itoa(heads), fmt.Sprintf("at most %d blocks in a launch", maxBlocks))
-		}
-		p.finishBlocks += uint32(heads)
-		p.partialOffset = ceilDiv(p.accumBytes, workspaceAlignment) * workspaceAlignment
-		partial, err := c.workspacePart(p.biasTiles, int64(heads), int64(batch), 4)
-		if err != nil {
-			return p, err
-		}
-		p.bytes = p.partialOffset + partial
-	}
-	return p, nil
-}
-
-// canRunBackward reports kernels that are missing as a *PassError.
-func (k *Kernel) canRunBackward(fused bool, a *BackwardArgs) error {
-	switch {
-	case k.images[BackwardDKV] == nil && !fused && k.images[BackwardFused] == nil:
-		return k.lacks("backward kernels")
-	case !fused && (k.images[BackwardDKV] == nil || k.images[BackwardDQ] == nil):
-		return k.lacks(fmt.Sprintf("%v and %v", BackwardDKV, BackwardDQ))
-	case !fused && a.DBias != 0 && k.images[BackwardFinish] == nil:
-		return k.lacks(BackwardFinish.String())
-	}
-	return nil
-}
-
-// workspacePart is the size of rows·heads·batch items of so many bytes.
-func (c checker) workspacePart(rows, heads, batch, bytes int64) (int64, error) {
-	size := uint64(bytes)
-	for _, n := range [...]int64{rows, heads, batch} {
-		high, product := bits.Mul64(size, uint64(n))
-		if high != 0 || product > maxReach {
-			if rows == 0 || heads == 0 || batch == 0 {
-				return 0, nil
-			}
-			return 0, c.fail(ErrShape, "Q.Batch", strconv.FormatInt(batch, 10), "a shape whose workspace fits the address space")
-		}
-		size = product
-	}
-	return int64(size), nil
 }
 
 // checkBackward checks what the plan has not and turns the arguments into the kernels' parameters.

@@ -102,10 +102,7 @@ func (k *Kernel) forwardMapped(stream Stream, f *forwardPlan, a *ForwardArgs) er
 	maps := [...]mapping{
 		{&params.QMap, &a.Q, mapRows}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.OMap, &a.O, mapRows},
 	}
-	if err := k.encodeMaps(f.image, maps[:]); err != nil {
-		return err
-	}
-	return launch(f.image, stream, min(f.tiles, k.processors), &params)
+	return launchMapped(k, f.image, stream, min(f.tiles, k.processors), &params, maps[:])
 }
 
 // forward checks the arguments and turns them into the kernels' parameters.

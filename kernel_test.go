@@ -346,7 +346,7 @@ func TestLaunchesAllocateNothing(t *testing.T) {
 		deterministic.Deterministic = true
 		s.Capability, s.SharedBytes = int32(h100.arch), int32(h100.sharedBytes)
 		fake.Set(s)
-		both, unmapped := mustLoad(t, makePackage(t, bothForward()...)), forward
+		both, unmapped := mustLoad(t, makePackage(t, append(bothForward(), bothPairs()...)...)), forward
 		unmapped.K.StrideBatch = 0
 		for name, call := range map[string]func() error{
 			"Forward":                func() error { return k.Forward(0, forward) },
@@ -355,6 +355,7 @@ func TestLaunchesAllocateNothing(t *testing.T) {
 			"ForwardImage":           func() error { _, err := both.ForwardImage(forward); return err },
 			"Backward":               func() error { return k.Backward(0, fast) },
 			"Backward deterministic": func() error { return k.Backward(0, deterministic) },
+			"Backward mapped":        func() error { return both.Backward(0, deterministic) },
 			"WorkspaceSize":          func() error { _, err := k.WorkspaceSize(fast); return err },
 		} {
 			if n := testing.AllocsPerRun(500, func() {

@@ -62,14 +62,14 @@ type mapping struct {
 	rows uint32
 }
 
-// encodeMaps makes the maps that an image's launch takes.
-func (k *Kernel) encodeMaps(i *image, maps []mapping) error {
+// launchMapped makes the tensor maps in params and submits the kernel that takes them.
+func launchMapped[P any](k *Kernel, i *image, s Stream, blocks uint32, params *P, maps []mapping) error {
 	for _, m := range maps {
 		if err := k.encodeMap(m.to, m.of, m.rows); err != nil {
 			return fmt.Errorf("sigattn: %s: %w", i.Name, err)
 		}
 	}
-	return nil
+	return launch(i, s, blocks, params)
 }
 
 // encodeMap makes the map of a tensor that has one, for boxes of so many rows of one head.

@@ -56,12 +56,68 @@ func TestMappedBackward(t *testing.T) {
 	})
 }
 
+func TestMappedPair(t *testing.T) {
+	fakecuda.Run(t, func(fake *fakecuda.Driver) {
+		makeCurrent(t)
+		fake.Set(on(h100))
+		k := mustLoad(t, makePackage(t, bothPairs()...)) // sm_90's 64×96 and 128×32
+		args := backwardArgs(usual)
+		args.Deterministic = true
+		args.DQ = BHSD(args.DQ.Data, 2, 8, 300, 64)
+		if err := k.Backward(7, args); err != nil {
+			t.Fatal(err)
+		}
+		r := fake.Take()
+		if len(r) != 3 || r[0].Name() != k.mapped[BackwardDKV].Name || r[1].Name() != k.mapped[BackwardDQ].Name || r[2].Name() != k.images[BackwardFinish].Name {
+			t.Fatalf("%d launches: %+v", len(r), r)
+		}
+		plan, err := k.backwardPlan("Backward", &args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := checkBackward(k.headDim, &plan, &args)
+		if err != nil || plain.DBiasTiles != 3*128/16 || plain.ConvertTiles != 0 {
+			t.Errorf("plan %+v, %v", plan, err)
+		}
+		const element = driver.TensorBFloat16
+		keys := abi.BackwardTensorParams{
+			QMap:  fakeMap(element, &args.Q, 64, 8*128, 128, 300*8*128),
+			KMap:  fakeMap(element, &args.K, 96, 2*128, 128, 500*2*128),
+			VMap:  fakeMap(element, &args.V, 96, 2*128, 128, 500*2*128),
+			DOMap: fakeMap(element, &args.DO, 64, 8*128, 128, 300*8*128),
+			DKMap: fakeMap(element, &args.DK, 64, 2*128, 128, 500*2*128),
+			DVMap: fakeMap(element, &args.DV, 64, 2*128, 128, 500*2*128),
+			Plain: plain,
+		}
+		if got := *(*abi.BackwardTensorParams)(unsafe.Pointer(&r[0].Params)); got != keys {
+			t.Errorf("parameters %+v\nwant %+v", got, keys)
+		}
+		queries := abi.BackwardDQTensorParams{
+			QMap:  fakeMap(element, &args.Q, 64, 8*128, 128, 300*8*128),
+			KMap:  fakeMap(element, &args.K, 32, 2*128, 128, 500*2*128),
+			VMap:  fakeMap(element, &args.V, 32, 2*128, 128, 500*2*128),
+			DOMap: fakeMap(element, &args.DO, 64, 8*128, 128, 300*8*128),
+			DQMap: fakeMap(element, &args.DQ, 64, 128, 300*128, 8*300*128),
+			Plain: plain,
+		}
+		if got := *(*abi.BackwardDQTensorParams)(unsafe.Pointer(&r[1].Params)); got != queries {
+			t.Errorf("parameters %+v\nwant %+v", got, queries)
+		}
+		if got := *(*abi.BackwardParams)(unsafe.Pointer(&r[2].Params)); got != plain {
+			t.Errorf("the finish kernel's parameters %+v\nwant %+v", got, plain)
+		}
+		if r[0].Blocks != 6*2*2 || r[1].Blocks != 3*8*2 || r[2].Blocks != 8 || r[1].Stream != 7 || r[1].SharedBytes != 200000 {
+			t.Errorf("%+v\n%+v\n%+v", r[0], r[1], r[2])
+		}
+	})
+}
+
 // Every call launches what BackwardImage names, and WorkspaceSize is enough for either image.
 func TestBackwardImage(t *testing.T) {
 	fakecuda.Run(t, func(fake *fakecuda.Driver) {
 		makeCurrent(t)
 		fake.Set(on(h100))
-		k := mustLoad(t, makePackage(t, append(bothFused(), kernelInfo(BackwardDKV, SM80, 64, 128, 0), kernelInfo(BackwardDQ, SM80, 32, 64, 0))...))
+		k := mustLoad(t, makePackage(t, append(bothFused(), bothPairs()[:4]...)...))
 		for name, c := range map[string]struct {
 			change func(*BackwardArgs)
 			want   *image
@@ -71,8 +127,9 @@ func TestBackwardImage(t *testing.T) {
 				a.DQ.Data -= DevicePtr(8*a.DQ.StrideSeq*elementBytes) - 1<<43
 				a.DQ.StrideSeq *= -1
 			}, k.mapped[BackwardFused]},
-			"no map of dK":  {func(a *BackwardArgs) { a.DK.Data += 1 << 43; a.DK.StrideSeq *= -1 }, k.images[BackwardFused]},
-			"deterministic": {func(a *BackwardArgs) { a.Deterministic = true }, k.images[BackwardDKV]},
+			"no map of dK":               {func(a *BackwardArgs) { a.DK.Data += 1 << 43; a.DK.StrideSeq *= -1 }, k.images[BackwardFused]},
+			"deterministic":              {func(a *BackwardArgs) { a.Deterministic = true }, k.mapped[BackwardDKV]},
+			"deterministic, no map of V": {func(a *BackwardArgs) { a.Deterministic = true; a.V.StrideBatch = 0 }, k.images[BackwardDKV]},
 		} {
 			args := backwardArgs(usual)
 			c.change(&args)

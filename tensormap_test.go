@@ -20,6 +20,14 @@ func bothFused() []KernelInfo {
 	}
 }
 
+// bothPairs are kernels for dK and dV and kernels for dQ, those that take tensor maps first, and one that finishes.
+func bothPairs() []KernelInfo {
+	return []KernelInfo{
+		kernelInfo(BackwardDKV, SM90, 64, 96, 200000), kernelInfo(BackwardDQ, SM90, 128, 32, 200000),
+		kernelInfo(BackwardDKV, SM80, 64, 128, 90112), kernelInfo(BackwardDQ, SM80, 32, 64, 81920), kernelInfo(BackwardFinish, SM80, 64, 16, 0),
+	}
+}
+
 // The image follows from the tensors alone.
 func TestForwardImage(t *testing.T) {
 	cases := map[string]struct {

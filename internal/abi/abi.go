@@ -35,7 +35,7 @@ type ForwardTensorParams struct {
 	_                      [3]uint64 // to a multiple of TensorMap's alignment
 }
 
-// BackwardParams is the only argument of every kernel of the backward pass, but for sm_90's fused one.
+// BackwardParams is the only argument of the kernels of the backward pass, but for those of sm_90 that take tensor maps.
 type BackwardParams struct {
 	Q, K, V, DO                             uintptr
 	DQ, DK, DV                              uintptr
@@ -49,16 +49,16 @@ type BackwardParams struct {
 	ConvertTiles                            int32 // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 }
 
+// BackwardTensorParams is the only argument of sm_90's fused and dK-dV kernels.
+type BackwardTensorParams struct {
+	QMap, KMap, VMap, DOMap, DKMap, DVMap TensorMap // [head dim, sequence, head, batch]
+	Plain                                 BackwardParams
+	_                                     [3]uint64 // to a multiple of TensorMap's alignment
+}
+
 // BackwardDQTensorParams is the only argument of sm_90's dQ kernels.
 type BackwardDQTensorParams struct {
 	QMap, KMap, VMap, DOMap, DQMap TensorMap // [head dim, sequence, head, batch]
 	Plain                          BackwardParams
 	_                              [3]uint64 // to a multiple of TensorMap's alignment
-}
-
-// BackwardTensorParams is the only argument of sm_90's fused backward kernels.
-type BackwardTensorParams struct {
-	QMap, KMap, VMap, DOMap, DKMap, DVMap TensorMap // [head dim, sequence, head, batch]
-	Plain                                 BackwardParams
-	_                                     [3]uint64 // to a multiple of TensorMap's alignment
 }

@@ -44,12 +44,12 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
-struct BackwardDQTensorParams {  // of sm_90's dQ kernels
-    TensorMap q_map, k_map, v_map, do_map, dq_map;  // [head dim, sequence, head, batch]
+struct BackwardTensorParams {  // of sm_90's fused and dK-dV passes
+    TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
     BackwardParams plain;
 };
 
-struct BackwardTensorParams {  // of sm_90's fused pass
-    TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
+struct BackwardDQTensorParams {  // of sm_90's dQ pass
+    TensorMap q_map, k_map, v_map, do_map, dq_map;  // [head dim, sequence, head, batch]
     BackwardParams plain;
 };

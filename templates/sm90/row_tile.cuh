@@ -3,6 +3,7 @@
 #include "../common/mask.cuh"
 #include "../common/params.cuh"
 #include "../common/plan.cuh"
+#include "../ptx/uniform.cuh"
 
 struct RowTile {
     int batch, head, kv_head, row0;
@@ -10,8 +11,8 @@ struct RowTile {
     // Rows vary fastest so that neighbours share keys in L2, the longest causal rows first.
     static __device__ __forceinline__ RowTile of_block(const Problem& problem) {
         const int row_tiles = (problem.seq_len_q + TILE_M - 1) / TILE_M, block = blockIdx.x, head = block / row_tiles % problem.heads_q;
-        return {block / row_tiles / problem.heads_q, head, head / (problem.heads_q / problem.heads_kv),
-                (row_tiles - 1 - block % row_tiles) * TILE_M};
+        return {uniform(block / row_tiles / problem.heads_q), uniform(head), uniform(head / (problem.heads_q / problem.heads_kv)),
+                uniform((row_tiles - 1 - block % row_tiles) * TILE_M)};
     }
 
     // The key tiles that some of the rows before `end` see; one that none sees where there are no others.

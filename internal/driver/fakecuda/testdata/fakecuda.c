@@ -33,6 +33,16 @@ struct function {
     int max_shared, param_bytes;
 };
 
+// What a kernel of this name takes.
+static int param_bytes(const char* name) {
+    static const struct { const char* part; int bytes; } sizes[] = {
+        {"_fwd_sm90_", 704}, {"_bwd_sm90_", 1088}, {"_bwddkv_sm90_", 1088}, {"_bwddq_sm90_", 960}, {"_fwd_", 168},
+    };
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (strstr(name, sizes[i].part)) return sizes[i].bytes;
+    return 296;
+}
+
 void fakeSet(struct settings* s) { now = *s; }
 int fakeModules(void) { return modules; }
 
@@ -108,7 +118,7 @@ CUresult cuModuleLoadDataEx(struct function** m, const char* image, unsigned n, 
     strncpy(f->name, image + (ptx ? 4 : 6), sizeof f->name - 1);
     f->name[strcspn(f->name, " \n")] = 0;
     f->max_shared = 49152;
-    f->param_bytes = strstr(f->name, "_fwd_sm90_") ? 704 : strstr(f->name, "_bwd_sm90_") ? 1088 : strstr(f->name, "_fwd_") ? 168 : 296;
+    f->param_bytes = param_bytes(f->name);
     *m = f;
     return SUCCESS;
 }
