@@ -84,11 +84,11 @@ __device__ __forceinline__ void load(const BackwardDQTensorParams& params, const
 
 // Producer: warps look through K of the tiles that the mask cuts, since a hidden key's dS = 0 times an infinity is NaN in dQ. Consumers do what
 // it takes.
-__device__ __forceinline__ void inspect_keys(const Problem& problem, const Shared shared, const RowTile& rows, int share, int lane) {
+__device__ __forceinline__ void inspect_keys(const Problem& problem, const Shared shared, const RowTile& rows) {
     constexpr int bytes = KV_BYTES / INSPECTORS;
     const int keys = rows.keys(problem);
     for (int key = rows.cut(problem); key < keys; ++key) {
-        const int slot = k_slot(key);
+        const int slot = k_slot(key), share = thread_index() / 32 % INSPECTORS, lane = thread_index() % 32;
         mbarrier_wait(shared.k_full(slot), k_parity(key));
         const bool dirty = any_nonfinite(shared.k(slot) + share * bytes, bytes, lane);
         if (lane != 0) continue;
@@ -387,7 +387,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
         registers_shrink<CONSUMERS == 2 ? 24 : PRODUCER_REGISTERS>();
         if (warp == 0 && lane == 0) load<false>(params, shared, rows);
         if (warp == 1 && lane == 0) load<true>(params, shared, rows);
-        if (CAUSAL && warp >= 4 - INSPECTORS) inspect_keys(params.plain.problem, shared, rows, warp - (4 - INSPECTORS), lane);
+        if (CAUSAL && warp >= 4 - INSPECTORS) inspect_keys(params.plain.problem, shared, rows);
     } else {
         registers_grow<CONSUMERS == 2 ? 240 : CONSUMER_REGISTERS>();
         Consumer(params, shared, rows, warp - 4).run();
