@@ -35,29 +35,28 @@ constexpr bool RESIDENT = HEAD_DIM <= 64;  // registers hold own rows of Q and d
 constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = CONSUMERS + 1;  // the named barrier of them all
 constexpr int INSPECTORS = 2;                                         // warps that look through K
 
-// Shared memory, from a multiple of 1024 bytes: Q | dO | the places of K | those of V | barriers and flags.
-constexpr int DO_PLACE = CONSUMERS * Q_BYTES, K_PLACE = 2 * DO_PLACE, V_PLACE = K_PLACE + K_PLACES * KV_BYTES, BARRIERS = V_PLACE + V_PLACES * KV_BYTES;
-static_assert(SHARED_BYTES == BARRIERS + 2 * 1024 && THREADS == (CONSUMERS + 1) * 128);
+// Shared memory, from a multiple of 1024 bytes: barriers and flags | Q | dO | the places of K | those of V.
+constexpr int Q_PLACE = 1024, K_PLACE = Q_PLACE + 2 * CONSUMERS * Q_BYTES, V_PLACE = K_PLACE + K_PLACES * KV_BYTES;
+static_assert(SHARED_BYTES == V_PLACE + V_PLACES * KV_BYTES + 1024 && THREADS == (CONSUMERS + 1) * 128);
 static_assert((CONSUMERS == 2 || CONSUMERS == 3) && (V_PLACES == 1 || V_PLACES == 2) && TILE_M == CONSUMERS * 64);
 
 struct Shared {
     unsigned base;
 
-    __device__ __forceinline__ unsigned q(int consumer) const { return base + consumer * Q_BYTES; }
+    __device__ __forceinline__ unsigned q(int consumer) const { return base + Q_PLACE + consumer * Q_BYTES; }
     __device__ __forceinline__ unsigned d_o(int consumer) const { return q(CONSUMERS + consumer); }
     __device__ __forceinline__ unsigned k(int slot) const { return base + K_PLACE + slot * KV_BYTES; }
     __device__ __forceinline__ unsigned v(int slot) const { return base + V_PLACE + slot * KV_BYTES; }
     // Barriers: a consumer's Q and dO filled; a place of K and one of V filled, and free again; K looked through for what hidden rows hold.
-    __device__ __forceinline__ unsigned q_full(int consumer) const { return base + BARRIERS + 8 * consumer; }
+    __device__ __forceinline__ unsigned q_full(int consumer) const { return base + 8 * consumer; }
     __device__ __forceinline__ unsigned do_full(int consumer) const { return q_full(CONSUMERS + consumer); }
     __device__ __forceinline__ unsigned k_full(int slot) const { return q_full(2 * CONSUMERS + slot); }
     __device__ __forceinline__ unsigned k_empty(int slot) const { return k_full(K_PLACES + slot); }
     __device__ __forceinline__ unsigned inspected(int slot) const { return k_full(2 * K_PLACES + slot); }
     __device__ __forceinline__ unsigned v_full(int slot) const { return k_full(3 * K_PLACES + slot); }
     __device__ __forceinline__ unsigned v_empty(int slot) const { return v_full(V_PLACES + slot); }
-    // Flags: whether a share of a place of K holds non-finite values, and whether any were cleared.
-    __device__ __forceinline__ unsigned dirty(int slot, int share) const { return base + BARRIERS + 512 + 4 * (slot * INSPECTORS + share); }
-    __device__ __forceinline__ unsigned cleared() const { return dirty(K_PLACES, 0); }
+    // A flag: whether a share of a place of K holds non-finite values.
+    __device__ __forceinline__ unsigned dirty(int slot, int share) const { return base + 512 + 4 * (slot * INSPECTORS + share); }
 };
 
 // Where a key tile lies, and the parity of that place's barriers then.
@@ -105,27 +104,25 @@ struct Consumer {
     const RowTile rows;
     const SlopeTile slope;
     const int warp;  // of all consumers'; it owns 16 rows
-    int key = 0;     // the key tile now
+    int key;         // the key tile now
+    bool careful = false;
 
     using Scores = float[TILE_N / 2];     // S, then the slope of sigma; or dP, then dS
     using Operand = Register[TILE_N / 4];  // dS: four registers are the A operand for 16 keys
     using OwnRows = Register[RESIDENT ? K_STEPS : 1][4];
     float dq[HEAD_DIM / 2];
-    float dbias = 0.0f;  // this thread's share
+    float dbias;  // this thread's share
     Scores dp;
     Operand ds;
     OwnRows q, d_o;
 
     __device__ __forceinline__ Consumer(const BackwardDQTensorParams& params, const Shared shared, const RowTile& rows, int warp)
-        : params(params), problem(params.plain.problem), shared(shared), rows(rows), slope(params.plain.problem), warp(warp) {
-#pragma unroll
-        for (int i = 0; i < HEAD_DIM / 2; ++i) dq[i] = 0.0f;
-    }
+        : params(params), problem(params.plain.problem), shared(shared), rows(rows), slope(params.plain.problem), warp(warp) {}
 
     // Who this is, read anew where it is used: few registers are free to keep it.
     static __device__ __forceinline__ int thread() { return thread_index() % 128; }
     static __device__ __forceinline__ int lane() { return thread_index() % 32; }
-    __device__ __forceinline__ int consumer() const { return warp / 4; }
+    __device__ __forceinline__ int consumer() const { return opaque(warp) / 4; }
     __device__ __forceinline__ int row0() const { return rows.row0 + consumer() * 64; }
 
     // Gives a place back, a lane per warp.
@@ -192,7 +189,7 @@ struct Consumer {
             if (i / 4 * 8 + i % 2 >= left[i / 2 % 2]) dp[i] = 0.0f;
     }
 
-    // Clears K of the tile now of non-finite values where the mask cuts it, once all have made S of it. spoil makes up for it.
+    // Clears K of the tile now of non-finite values where the mask cuts it, once all consumers have made S of it. spoil makes up for it.
     __device__ __forceinline__ void clean() {
         if (key < rows.cut(problem)) return;
         const int slot = k_slot(key), round = (key - rows.cut(problem)) / K_PLACES;
@@ -204,14 +201,13 @@ struct Consumer {
         constexpr int share = KV_BYTES / (CONSUMERS * 4);
         barrier_sync(SYNC, ALL_CONSUMERS);
         clear_nonfinite(shared.k(slot) + warp * share, share, lane());
-        store_shared(shared.cleared(), 1);
         fence_async_shared();
         barrier_sync(SYNC, ALL_CONSUMERS);
     }
 
     // dS of the tile now from the slopes and dP. Only where it is not `plain` may the mask or an end cut the tile.
     __device__ __forceinline__ void differentiate(const Scores& slopes, bool plain) {
-        if (CAUSAL && !plain) clean();
+        if (CAUSAL && !plain && careful) clean();
 #pragma unroll
         for (int i = 0; i < TILE_N / 2; ++i) dp[i] *= slopes[i];
         if (!plain) hide();
@@ -225,6 +221,8 @@ struct Consumer {
 
     // dS of the first tile.
     __device__ __forceinline__ void begin(Scores& s) {
+        key = 0;
+        dbias = 0.0f;
         mbarrier_wait(shared.q_full(consumer()), 0);
         keep(q, shared.q(consumer()));
         multiply_keys(s, 0, 0);
@@ -238,6 +236,8 @@ struct Consumer {
         slope.begin(s);
         slope.finish(s);
         differentiate(s, false);
+#pragma unroll
+        for (int i = 0; i < HEAD_DIM / 2; ++i) asm volatile("mov.b32 %0, 0;" : "=f"(dq[i]));
     }
 
     // dQ of the tile now, whose K is in the slot, and dS of the one ahead.
@@ -266,7 +266,7 @@ struct Consumer {
 
     // dQ of the last tile.
     template <int SLOT>
-    __device__ __forceinline__ void finish() {
+    __device__ __forceinline__ void end() {
         accumulate(SLOT);
         wgmma_wait<0>();
         pin(dq);
@@ -285,9 +285,9 @@ struct Consumer {
                 step<0>(s, true);
                 step<1>(s, true);
             }
-            if (key + 1 == keys) return finish<0>();
+            if (key + 1 == keys) return end<0>();
             step<0>(s, false);
-            if (key + 1 == keys) return finish<1>();
+            if (key + 1 == keys) return end<1>();
             step<1>(s, false);
         }
     }
@@ -297,7 +297,7 @@ struct Consumer {
         const int keys = rows.keys(problem);
         while (++key < keys) {
             mbarrier_wait(shared.k_full(k_slot(key)), k_parity(key));
-            if (CAUSAL) clean();
+            if (CAUSAL && careful) clean();
             release(shared.k_empty(k_slot(key)));
             mbarrier_wait(shared.v_full(v_slot(key)), v_parity(key));
             release(shared.v_empty(v_slot(key)));
@@ -336,7 +336,6 @@ struct Consumer {
     __device__ __forceinline__ void spoil() const {
         if (thread() == 0) tma_store_wait();
         barrier_sync(1 + consumer(), 128);
-        if (load_shared(shared.cleared()) == 0) return;
         const BackwardParams& plain = params.plain;
         const Rows k(plain.k, plain.k_strides, rows.batch, rows.kv_head), dq(plain.dq, plain.dq_strides, rows.batch, rows.head);
         for (int index = thread(); index < 64 * K_STEPS * 2; index += 128) {
@@ -347,49 +346,83 @@ struct Consumer {
         }
     }
 
-    __device__ __forceinline__ void run() {
-        sum();
-        pass();
+    // Whether some dQ is not finite, so that a hidden key may have spoilt it.
+    __device__ __forceinline__ bool spoiled() const {
+        float zero = 0.0f;
+#pragma unroll
+        for (int i = 0; i < HEAD_DIM / 2; ++i) zero = fmaf(dq[i], 0.0f, zero);
+        return zero != 0.0f;
+    }
+
+    __device__ __forceinline__ void finish() {
         store();
         if (params.plain.dbias_partial != nullptr) store_dbias();
-        if (CAUSAL)
+        if (careful)
             spoil();
         else if (thread() == 0)
             tma_store_wait_read();  // before the block gives its shared memory up
     }
 };
 
+// All barriers, in their first phase; `again` where they have been in use.
+__device__ __forceinline__ void init_barriers(const Shared& shared, bool again) {
+    const auto init = [again](unsigned barrier, int arrivals) {
+        if (again) mbarrier_invalidate(barrier);
+        mbarrier_init(barrier, arrivals);
+    };
+    for (int consumer = 0; consumer < CONSUMERS; ++consumer) {
+        init(shared.q_full(consumer), 1);
+        init(shared.do_full(consumer), 1);
+    }
+    for (int slot = 0; slot < K_PLACES; ++slot) {
+        init(shared.k_full(slot), 1);
+        init(shared.k_empty(slot), CONSUMERS * 4);
+        init(shared.inspected(slot), INSPECTORS);
+    }
+    for (int slot = 0; slot < V_PLACES; ++slot) {
+        init(shared.v_full(slot), 1);
+        init(shared.v_empty(slot), CONSUMERS * 4);
+    }
+    mbarrier_init_fence();
+}
+
+// Whether some thread's dQ is not finite, so that the block makes it once more; all threads call it.
+__device__ __forceinline__ bool begin_again(const Shared& shared, bool spoiled) {
+    if (!block_or(spoiled)) return false;
+    if (threadIdx.x == 0) init_barriers(shared, true);
+    barrier_sync(0, THREADS);
+    return true;
+}
+
+// The producer's warpgroup: a warp for Q and K, one for dO and V, and where hidden keys may not be finite two that look for them.
+__device__ __forceinline__ void produce(const BackwardDQTensorParams& params, const Shared shared, const RowTile& rows, bool careful) {
+    const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    if (warp == 0 && lane == 0) load<false>(params, shared, rows);
+    if (warp == 1 && lane == 0) load<true>(params, shared, rows);
+    if (warp >= 4 - INSPECTORS && careful) inspect_keys(params.plain.problem, shared, rows);
+    __syncwarp();
+}
+
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ BackwardDQTensorParams params) {
     extern __shared__ unsigned char memory[];
     const Shared shared{(shared_address(memory) + 1023) & ~1023u};
     const RowTile rows = RowTile::of_block(params.plain.problem);
-    const int warp = uniform(threadIdx.x / 32), lane = threadIdx.x % 32;
-    if (threadIdx.x == 0) {
-        for (int consumer = 0; consumer < CONSUMERS; ++consumer) {
-            mbarrier_init(shared.q_full(consumer), 1);
-            mbarrier_init(shared.do_full(consumer), 1);
-        }
-        for (int slot = 0; slot < K_PLACES; ++slot) {
-            mbarrier_init(shared.k_full(slot), 1);
-            mbarrier_init(shared.k_empty(slot), CONSUMERS * 4);
-            mbarrier_init(shared.inspected(slot), INSPECTORS);
-        }
-        for (int slot = 0; slot < V_PLACES; ++slot) {
-            mbarrier_init(shared.v_full(slot), 1);
-            mbarrier_init(shared.v_empty(slot), CONSUMERS * 4);
-        }
-        if (CAUSAL) store_shared(shared.cleared(), 0);
-        mbarrier_init_fence();
-    }
+    if (threadIdx.x == 0) init_barriers(shared, false);
     __syncthreads();
 
-    if (warp < 4) {
+    // A hidden key that is not finite spoils dQ, which shows in it. Then, and only then, all is done again with care.
+    if (threadIdx.x < 128) {
         registers_shrink<CONSUMERS == 2 ? 24 : PRODUCER_REGISTERS>();
-        if (warp == 0 && lane == 0) load<false>(params, shared, rows);
-        if (warp == 1 && lane == 0) load<true>(params, shared, rows);
-        if (CAUSAL && warp >= 4 - INSPECTORS) inspect_keys(params.plain.problem, shared, rows);
+        bool careful = false;
+        do produce(params, shared, rows, careful);
+        while (CAUSAL && !careful && (careful = begin_again(shared, false)));
     } else {
         registers_grow<CONSUMERS == 2 ? 240 : CONSUMER_REGISTERS>();
-        Consumer(params, shared, rows, warp - 4).run();
+        Consumer consumer(params, shared, rows, uniform(threadIdx.x / 32) - 4);
+        do {
+            consumer.sum();
+            consumer.pass();
+        } while (CAUSAL && !consumer.careful && (consumer.careful = begin_again(shared, consumer.spoiled())));
+        consumer.finish();
     }
 }
