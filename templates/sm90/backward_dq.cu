@@ -81,12 +81,11 @@ __device__ __forceinline__ void load(const BackwardDQTensorParams& params, const
     }
 }
 
-// Producer: warps look through K of the tiles that the mask cuts, since a hidden key's dS = 0 times an infinity is NaN in dQ. Consumers do what
-// it takes.
+// Producer: warps look through K for what a hidden key's dS = 0 would make NaN in dQ. Consumers do what it takes.
 __device__ __forceinline__ void inspect_keys(const Problem& problem, const Shared shared, const RowTile& rows) {
     constexpr int bytes = KV_BYTES / INSPECTORS;
     const int keys = rows.keys(problem);
-    for (int key = rows.cut(problem); key < keys; ++key) {
+    for (int key = 0; key < keys; ++key) {
         const int slot = k_slot(key), share = thread_index() / 32 % INSPECTORS, lane = thread_index() % 32;
         mbarrier_wait(shared.k_full(slot), k_parity(key));
         const bool dirty = any_nonfinite(shared.k(slot) + share * bytes, bytes, lane);
@@ -189,11 +188,10 @@ struct Consumer {
             if (i / 4 * 8 + i % 2 >= left[i / 2 % 2]) dp[i] = 0.0f;
     }
 
-    // Clears K of the tile now of non-finite values where the mask cuts it, once all consumers have made S of it. spoil makes up for it.
+    // Clears K of the tile now of non-finite values, once all consumers have made S of it. spoil makes up for it.
     __device__ __forceinline__ void clean() {
-        if (key < rows.cut(problem)) return;
-        const int slot = k_slot(key), round = (key - rows.cut(problem)) / K_PLACES;
-        mbarrier_wait(shared.inspected(slot), round % 2);
+        const int slot = k_slot(key);
+        mbarrier_wait(shared.inspected(slot), k_parity(key));
         unsigned dirty = 0;
 #pragma unroll
         for (int share = 0; share < INSPECTORS; ++share) dirty |= load_shared(shared.dirty(slot, share));
@@ -277,7 +275,7 @@ struct Consumer {
     // The key tiles that own rows see, which alternate between the places of K.
     __device__ __forceinline__ void sum() {
         const int keys = row0() < problem.seq_len_q ? rows.keys(row0() + 64, problem) : 1;
-        const int plain = row0() + 64 <= problem.seq_len_q ? rows.cut(problem) : 0;
+        const int plain = row0() + 64 > problem.seq_len_q || CAUSAL && careful ? 0 : rows.cut(problem);
         Scores s;
         begin(s);
         while (true) {
