@@ -31,7 +31,7 @@ var tuned = []choice{
 	{sigattn.BackwardFused, hopper, dims(32, 64), 0, 0, 0, fusedHopper(64, 128, 4)},
 	{sigattn.BackwardFused, hopper, dims(96, 128), 0, 0, 0, fusedHopper(64, 128, 3)},
 
-	{sigattn.BackwardDQ, hopper, dims(32, 64), 0, 0, 0, dqHopper(128, 96, 4)},
+	{sigattn.BackwardDQ, hopper, dims(32, 64), 0, 0, 0, dqHopper(192, 64, 4)},
 	{sigattn.BackwardDQ, hopper, dims(96, 128), 0, 0, 0, dqHopper(128, 96, 4)},
 	{sigattn.BackwardDQ, hopper, dims(192), 0, 0, 0, dqHopper(128, 80, 4)},
 	{sigattn.BackwardDQ, hopper, dims(256), 0, 0, 0, dqHopper(128, 64, 3)},
