@@ -31,8 +31,6 @@ func checkFamily(spec Spec) error {
 		return nil
 	}
 	switch {
-	case spec.Pass == sigattn.BackwardDQ:
-		return culledf("%s kernels of dQ alone are not part of this version; the sm_80 image serves it", spec.Arch)
 	case spec.Pass == sigattn.BackwardFused && spec.HeadDim > maxFusedHeadDim:
 		return culledf("%s kernels of the backward pass beyond head dim %d are not part of this version; the sm_80 image serves it", spec.Arch, maxFusedHeadDim)
 	}

@@ -54,6 +54,9 @@ func blockMeaning(p Plan) string {
 	case isHopper(p.Spec) && ownsKeys(p.Spec):
 		return fmt.Sprintf("Tiles of %s, %d of Q and of dO in flight; a warpgroup loads and %d compute; one block per SM.\n// ",
 			tileMeaning(p), p.Stages, p.consumers(p.Spec))
+	case isHopperDQ(p.Spec):
+		return fmt.Sprintf("Tiles of %s, 2 of K and %d of V in flight; a warpgroup loads and %d compute; one block per SM.\n// ",
+			tileMeaning(p), p.Stages-2, p.consumers(p.Spec))
 	case isHopper(p.Spec) && p.Pass == sigattn.Forward:
 		return fmt.Sprintf("Tiles of %s, %d of K, of V and %d of Q in flight; a warpgroup loads and %d compute; one block per SM.\n// ",
 			tileMeaning(p), p.Stages, p.QTiles, p.consumers(p.Spec))

@@ -87,6 +87,8 @@ func checkHopper(spec Spec, tile Tile) error {
 	switch {
 	case tile.Pipeline != none:
 		return &ValueError{"pipeline of " + spec.Arch.String(), tile.Pipeline.String(), "none"}
+	case spec.Pass == sigattn.BackwardDQ:
+		return checkHopperDQ(spec, tile)
 	case spec.Pass != sigattn.Forward:
 		return checkHopperBackward(spec, tile)
 	case tile.M%warpgroupRows != 0 || tile.consumers(spec) > maxConsumers:

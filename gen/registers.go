@@ -17,6 +17,8 @@ func accumulators(p Plan) int {
 		return wideAccumulators(p)
 	case isHopper(p.Spec) && ownsKeys(p.Spec):
 		return hopperBackwardAccumulators(p)
+	case isHopperDQ(p.Spec):
+		return hopperDQAccumulators(p)
 	}
 	switch p.Pass {
 	case sigattn.Forward, sigattn.BackwardDQ: // O or dQ

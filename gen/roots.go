@@ -11,6 +11,8 @@ func rootTemplate(spec Spec) string {
 		return "sm90/backward_dkv_wide.cu"
 	case isHopper(spec) && ownsKeys(spec):
 		return "sm90/backward.cu"
+	case isHopperDQ(spec):
+		return "sm90/backward_dq.cu"
 	}
 	switch spec.Pass {
 	case sigattn.Forward:
@@ -39,6 +41,8 @@ func chosenTemplate(p Plan, path string) string {
 		return "common/sigmoid_gradient_" + p.Sigmoid.String() + ".cuh"
 	case "common/sigmoid_slope.cuh":
 		return "common/sigmoid_slope_" + p.Sigmoid.String() + ".cuh"
+	case "common/slope_tile.cuh":
+		return "common/slope_tile_" + p.Sigmoid.String() + ".cuh"
 	case "common/dq_order.cuh":
 		if isHopper(p.Spec) {
 			return "common/dq_order_lane.cuh"

@@ -18,6 +18,8 @@ func sharedBytes(p Plan) int {
 		return wideSharedBytes(p)
 	case isHopper(p.Spec) && ownsKeys(p.Spec):
 		return hopperBackwardSharedBytes(p)
+	case isHopperDQ(p.Spec):
+		return hopperDQSharedBytes(p)
 	}
 	switch p.Pass {
 	case sigattn.Forward:

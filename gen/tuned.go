@@ -36,6 +36,11 @@ var tuned = []choice{
 	{sigattn.BackwardDKV, hopper, dims(192), 0, 0, 0, wideHopper(64, 64, 4)},
 	{sigattn.BackwardDKV, hopper, dims(256), 0, 0, 0, wideHopper(64, 64, 3)},
 
+	{sigattn.BackwardDQ, hopper, dims(32, 64), 0, 0, 0, dqHopper(192, 64, 4)},
+	{sigattn.BackwardDQ, hopper, dims(96, 128), 0, 0, 0, dqHopper(128, 96, 4)},
+	{sigattn.BackwardDQ, hopper, dims(192), 0, 0, 0, dqHopper(128, 80, 4)},
+	{sigattn.BackwardDQ, hopper, dims(256), 0, 0, 0, dqHopper(128, 64, 3)},
+
 	// pass           archs head dims  dtype mask sigmoid M    N  S  W  B           G   Q  paced
 	{sigattn.Forward, nil, dims(32), 0, 0, 0, ampere(128, 64, 3, 4, 3, Pipeline{16, 2, false})},
 	{sigattn.Forward, nil, dims(64), 0, sigattn.Causal, 0, ampere(128, 64, 3, 4, 2, Pipeline{32, 4, false})},

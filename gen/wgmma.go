@@ -12,8 +12,8 @@ import (
 // as a constant says.
 const wgmmaTemplate = "ptx/wgmma_products.cuh"
 
-// wgmmaWidths are the columns of the products that p's kernel makes: those of S, and those of O; or in the backward pass of S
-// and dP, of dK and dV, and a consumer's share of dQ's.
+// wgmmaWidths are the columns of the products that p's kernel makes: those of S, and those of O; in the fused backward pass of S
+// and dP, of dK and dV, and a consumer's share of dQ's; in that of dQ alone of S and dP, and of dQ.
 func wgmmaWidths(p Plan) []int {
 	widths := []int{p.N, p.HeadDim}
 	switch {
@@ -43,7 +43,7 @@ func wgmmaProducts(p Plan) string {
 		if ownsKeys(p.Spec) && !isWide(p.Spec) && width == dqColumns(p) {
 			w.transposed(&b)
 		}
-		if ownsKeys(p.Spec) && width == p.M {
+		if ownsKeys(p.Spec) && width == p.M || isHopperDQ(p.Spec) && width == p.N {
 			w.resident(&b)
 		}
 		w.pin(&b)

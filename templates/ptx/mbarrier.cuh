@@ -6,6 +6,11 @@ __device__ __forceinline__ void mbarrier_init(unsigned barrier, int arrivals) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
 }
 
+// Before another mbarrier_init in its place, when nobody waits for it any more.
+__device__ __forceinline__ void mbarrier_invalidate(unsigned barrier) {
+    asm volatile("mbarrier.inval.shared::cta.b64 [%0];" ::"r"(barrier) : "memory");
+}
+
 // Makes initialised barriers known to asynchronous copies; before the block's own barrier.
 __device__ __forceinline__ void mbarrier_init_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
 
