@@ -5,6 +5,8 @@
 #include "sigmoid_tanh.cuh"
 
 struct SlopeTile {
+    static constexpr float FACTOR = power_of_two(DS_SCALE_LOG2);  // what the slope comes times
+
     float scale, bias;  // of the argument of tanh
 
     __device__ __forceinline__ explicit SlopeTile(const Problem& problem)
@@ -17,10 +19,10 @@ struct SlopeTile {
         for (int i = 0; i < COUNT; ++i) s[i] = sigmoid_begin(s[i], scale, bias);
     }
 
-    // The slope times 2^DS_SCALE_LOG2 in its place, to the absolute accuracy that sigma has too.
+    // The slope times FACTOR in its place, to the absolute accuracy that sigma has too.
     template <int COUNT>
     __device__ __forceinline__ void finish(float (&t)[COUNT]) const {
-        constexpr float quarter = power_of_two(DS_SCALE_LOG2 - 2);
+        constexpr float quarter = FACTOR / 4;
 #pragma unroll
         for (int i = 0; i < COUNT; ++i) t[i] = fmaf(t[i] * -quarter, t[i], quarter);
     }

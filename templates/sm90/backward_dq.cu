@@ -5,8 +5,8 @@
 // The first warpgroup loads: one warp K, which two products read, and one V. Each other warpgroup consumes them for 64 rows; dS leaves the
 // first products in the registers that the last one reads. A consumer's step from one key tile to the next:
 //
-//     S = Q K(next)^T   |   dQ += dS K(now)   |   dP = dO V(next)^T   one behind the other on the tensor cores
-//                           exp(S)                sigma'                 beside them
+//     dQ += dS K(now)   |   S = Q K(next)^T   |   dP = dO V(next)^T   one behind the other on the tensor cores
+//                                                 sigma'(S)              beside the last
 //     dS(next) = sigma' dP                                               while another consumer's products run
 #include "../common/plan.cuh"
 #include "../common/dtype.cuh"
@@ -201,9 +201,8 @@ struct Consumer {
 #pragma unroll
         for (int share = 0; share < INSPECTORS; ++share) dirty |= load_shared(shared.dirty(slot, share));
         if (dirty == 0) return;
-        constexpr int share = KV_BYTES / (CONSUMERS * 4);
         barrier_sync(SYNC, ALL_CONSUMERS);
-        clear_nonfinite(shared.k(slot) + warp * share, share, lane());
+        clear_nonfinite(shared.k(slot), KV_BYTES, warp * 32 + lane(), ALL_CONSUMERS);
         fence_async_shared();
         barrier_sync(SYNC, ALL_CONSUMERS);
     }
@@ -247,19 +246,19 @@ struct Consumer {
     template <int SLOT>
     __device__ __forceinline__ void step(Scores& s, bool plain) {
         constexpr int ahead = SLOT ^ 1, v = ahead % V_PLACES;
-        multiply_keys(s, key + 1, ahead);
         accumulate(SLOT);
-        wgmma_wait<1>();
-        pin(s);
-        slope.begin(s);
-        pin(s);
-        multiply_values(key + 1, v);
-        slope.finish(s);
-        pin(s);
+        multiply_keys(s, key + 1, ahead);
         wgmma_wait<1>();
         pin(dq);
         pin(ds);
         release(shared.k_empty(SLOT));
+        multiply_values(key + 1, v);
+        wgmma_wait<1>();
+        pin(s);
+        slope.begin(s);
+        pin(s);
+        slope.finish(s);
+        pin(s);
         wgmma_wait<0>();
         pin(dp);
         release(shared.v_empty(v));
@@ -309,7 +308,7 @@ struct Consumer {
 
     // Sends dQ off from the place of own rows of Q.
     __device__ __forceinline__ void store() const {
-        const float factor = problem.scale * power_of_two(-DS_SCALE_LOG2);
+        const float factor = problem.scale * (1.0f / SlopeTile::FACTOR);
         const unsigned place = shared.q(consumer());
         const int row = warp % 4 * 16 + lane() % 16;
         barrier_sync(1 + consumer(), 128);  // no warp's products read Q any more
@@ -332,7 +331,7 @@ struct Consumer {
         for (int distance = 16; distance > 0; distance /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, distance);
         if (lane() == 0)
             params.plain.dbias_partial[(static_cast<long long>(rows.head) * problem.batch + rows.batch) * params.plain.dbias_tiles + rows.row0 / 16 + warp] =
-                sum * power_of_two(-DS_SCALE_LOG2);
+                sum * (1.0f / SlopeTile::FACTOR);
     }
 
     // Gives own rows of dQ what cleaning kept from them: NaN in the columns where a key that they see is not finite.

@@ -1,5 +1,5 @@
 #pragma once
-// Non-finite values in a tile in shared memory: found, or cleared, by one warp.
+// Non-finite values in a tile in shared memory: found, by one warp, or cleared, by any number of threads.
 #include "../common/nonfinite.cuh"
 #include "../ptx/shared_memory.cuh"
 
@@ -21,10 +21,10 @@ __device__ __forceinline__ bool any_nonfinite(unsigned tile, int bytes, int lane
     return __any_sync(0xffffffffu, found);
 }
 
-// Zeroes the non-finite elements of so many bytes.
-__device__ __forceinline__ void clear_nonfinite(unsigned tile, int bytes, int lane) {
+// Zeroes a thread's share of the non-finite elements of so many bytes.
+__device__ __forceinline__ void clear_nonfinite(unsigned tile, int bytes, int thread, int threads = 32) {
 #pragma unroll 1
-    for (int offset = lane * 16; offset < bytes; offset += 32 * 16) {
+    for (int offset = thread * 16; offset < bytes; offset += threads * 16) {
         const uint4 chunk = load_shared_16(tile + offset);
         if (finite(chunk)) continue;
         unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
