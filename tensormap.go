@@ -14,7 +14,7 @@ import (
 
 const (
 	mapColumns = 64      // of a box: the 128 bytes that a swizzle permutes
-	mapRows    = 64      // of a box of Q or O: those that a warpgroup owns
+	mapRows    = 64      // of a box whose rows are those that a warpgroup owns
 	maxMapStep = 1 << 40 // bytes; strides are below
 )
 
