@@ -201,9 +201,9 @@ struct Consumer {
 #pragma unroll
         for (int share = 0; share < INSPECTORS; ++share) dirty |= load_shared(shared.dirty(slot, share));
         if (dirty == 0) return;
-        constexpr int share = KV_BYTES / (CONSUMERS * 4);
+        constexpr int share = (KV_BYTES / 16 + CONSUMERS * 4 - 1) / (CONSUMERS * 4) * 16;
         barrier_sync(SYNC, ALL_CONSUMERS);
-        clear_nonfinite(shared.k(slot) + warp * share, share, lane());
+        clear_nonfinite(shared.k(slot) + warp * share, min(share, KV_BYTES - warp * share), lane());
         fence_async_shared();
         barrier_sync(SYNC, ALL_CONSUMERS);
     }
