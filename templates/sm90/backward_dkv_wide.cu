@@ -151,10 +151,15 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
 
     __device__ __forceinline__ bool masked() const { return keys.masked(at.tile, problem); }
 
-    // Takes own rows of K or V into registers, and gives the places back that were lent to them.
+    // Takes own rows of K or V into registers.
     __device__ __forceinline__ void take_rows(unsigned tile, unsigned full) {
         mbarrier_wait(full, 0);
         keep(own, tile);
+    }
+
+    // Gives the places back that were lent to K and V. A product has read own rows: their loads are complete, not only under way.
+    __device__ __forceinline__ void release_lent() {
+        fence_async_shared();
         __syncwarp();
         release(shared.q().empty(STAGES - 1));
         if (DO_LENDS) release(shared.d_o().empty(DO_STAGES - 1));
@@ -208,6 +213,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         start_scores();
         wgmma_wait<0>();
         pin(scores);
+        release_lent();
         self.begin_weights();
         self.finish_weights();
         while (true) {
@@ -287,6 +293,7 @@ struct KeyConsumer : Consumer<KeyConsumer, GradientRing, QueryRing> {
 #pragma unroll
             for (int j = 0; j < 4; ++j) scores[i + j] *= four[j];
         }
+        pin(scores);  // the loads are complete, not only under way
         __syncwarp();
         release(shared.slopes_empty(exchange.slot()));
         exchange.next();
