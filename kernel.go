@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"github.com/sigattn/sigattn/internal/driver"
@@ -14,12 +15,12 @@ import (
 type Kernel struct {
 	name       string
 	headDim    int // the largest it serves
-	elements   driver.TensorType
 	device     Arch
 	processors uint32 // SMs of the device
 	context    driver.Context
 	images     [BackwardFinish + 1]*image // by pass, of those that take any tensor; nil where the package has none for the device
 	mapped     [BackwardFinish + 1]*image // by pass, of those that take tensor maps
+	maps       *mapCache                  // nil where there are none of these
 	closed     atomic.Bool
 }
 
@@ -76,8 +77,11 @@ func Load(p *Package) (*Kernel, error) {
 		return nil, err
 	}
 	k := &Kernel{
-		name: p.Name, headDim: p.HeadDim, elements: tensorTypes[p.DType],
+		name: p.Name, headDim: p.HeadDim,
 		device: chip.arch, processors: uint32(chip.processors), context: context,
+	}
+	if slices.ContainsFunc(choices, choice.mapped) {
+		k.maps = &mapCache{elements: tensorTypes[p.DType]}
 	}
 	for _, c := range choices {
 		i, err := c.load(files)

@@ -348,7 +348,14 @@ func TestLaunchesAllocateNothing(t *testing.T) {
 		fake.Set(s)
 		both, unmapped := mustLoad(t, makePackage(t, append(bothForward(), bothPairs()...)...)), forward
 		unmapped.K.StrideBatch = 0
+		moving := forward
 		for name, call := range map[string]func() error{
+			"Forward mapped, of tensors that are new": func() error {
+				for _, x := range []*Tensor{&moving.Q, &moving.K, &moving.V, &moving.O} {
+					x.Data += 1 << 32
+				}
+				return both.Forward(0, moving)
+			},
 			"Forward":                func() error { return k.Forward(0, forward) },
 			"Forward mapped":         func() error { return both.Forward(0, forward) },
 			"Forward unmapped":       func() error { return both.Forward(0, unmapped) },

@@ -3,6 +3,7 @@ package sigattn_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 	"unsafe"
@@ -16,18 +17,10 @@ import (
 // launcher is a loaded kernel and the arguments of launches so small that the device keeps up with the host.
 type launcher struct {
 	kernel   *sigattn.Kernel
-	empty    driver.Function // a kernel that does nothing, with a forward kernel's parameters
 	stream   sigattn.Stream
 	forward  sigattn.ForwardArgs
 	backward sigattn.BackwardArgs
 }
-
-// emptyKernel is PTX for a size of the parameters.
-const emptyKernel = `.version 7.0
-.target sm_80
-.address_size 64
-.visible .entry empty(.param .align 8 .b8 params[%d]) { ret; }
-`
 
 // onGPU runs f with a launcher in the first GPU's context; it skips where there is no GPU.
 func onGPU(b *testing.B, f func(*launcher) error) {
@@ -38,14 +31,6 @@ func onGPU(b *testing.B, f func(*launcher) error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, driver.Synchronize(), l.kernel.Close()) }()
-		module, err := driver.LoadPTX(fmt.Appendf(nil, emptyKernel, unsafe.Sizeof(abi.ForwardParams{})))
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, driver.Synchronize(), module.Unload()) }()
-		if l.empty, err = module.Function("empty"); err != nil {
-			return err
-		}
 		stream, err := driver.NewStream()
 		if err != nil {
 			return err
@@ -83,18 +68,30 @@ func onGPU(b *testing.B, f func(*launcher) error) {
 	}
 }
 
-// launchesAhead is how many calls are submitted before the device is waited for, so that its queue never fills up and
-// makes the host wait.
-const launchesAhead = 64
+const (
+	callsFirst = 8    // of a burst, not timed: they wake the device
+	callsTimed = 64   // of a burst: the device's queue has room for the launches of all of them, or the host would wait
+	callsInRow = 4096 // more than the queue holds
+)
 
-// benchmarkLaunch times the host's part of a call and reports its allocations. The device's part is waited for outside
-// of the time.
+// benchmarkLaunch times the host's part of a call, and reports its allocations. The host's is the median of bursts, after each of
+// which the device is waited for outside of the time. Calls in a row take what the slower of host and device takes.
 func benchmarkLaunch(b *testing.B, call func(*launcher) error) {
+	b.Helper()
 	onGPU(b, func(l *launcher) error {
-		if err := call(l); err != nil {
+		timed := func(calls int) (time.Duration, error) {
+			start := time.Now()
+			for range calls {
+				if err := call(l); err != nil {
+					return 0, err
+				}
+			}
+			return time.Since(start), nil
+		}
+		if _, err := timed(callsFirst); err != nil {
 			return err
 		}
-		allocations := testing.AllocsPerRun(launchesAhead, func() {
+		allocations := testing.AllocsPerRun(callsTimed, func() {
 			if err := call(l); err != nil {
 				b.Error(err)
 			}
@@ -102,39 +99,76 @@ func benchmarkLaunch(b *testing.B, call func(*launcher) error) {
 		if allocations != 0 {
 			b.Errorf("%v allocations, want none", allocations)
 		}
-		var spent time.Duration
-		calls := 0
+		var bursts []time.Duration
 		for b.Loop() {
-			if err := driver.Synchronize(); err != nil {
+			if _, err := timed(callsFirst); err != nil {
 				return err
 			}
-			start := time.Now()
-			for range launchesAhead {
-				if err := call(l); err != nil {
-					return err
-				}
+			burst, err := timed(callsTimed)
+			if err := errors.Join(err, driver.Synchronize()); err != nil {
+				return err
 			}
-			spent += time.Since(start)
-			calls += launchesAhead
+			bursts = append(bursts, burst)
 		}
-		b.ReportMetric(float64(spent.Nanoseconds())/float64(calls), "ns/call")
+		row, err := timed(callsInRow)
+		if err := errors.Join(err, driver.Synchronize()); err != nil {
+			return err
+		}
+		slices.Sort(bursts)
+		b.ReportMetric(float64(bursts[len(bursts)/2].Nanoseconds())/callsTimed, "ns/call")
+		b.ReportMetric(float64(row.Nanoseconds())/callsInRow, "ns/call-in-row")
 		b.ReportMetric(allocations, "allocs/call")
 		b.ReportMetric(0, "ns/op") // would count the waiting
 		return nil
 	})
 }
 
-// BenchmarkDriverLaunch is the driver's part of a kernel launch: its call alone, of a kernel that does nothing.
-func BenchmarkDriverLaunch(b *testing.B) {
-	var params abi.ForwardParams
+// emptyKernel is PTX of a kernel that does nothing, for a size of its parameters.
+const emptyKernel = `.version 7.0
+.target sm_80
+.address_size 64
+.visible .entry empty(.param .align 64 .b8 params[%d]) { ret; }
+`
+
+// benchmarkEmpty is the driver's part of a kernel launch: its call alone, of a kernel that does nothing.
+func benchmarkEmpty[P any](b *testing.B) {
+	var params P
+	var empty driver.Function
 	benchmarkLaunch(b, func(l *launcher) error {
-		return driver.LaunchKernel(l.empty, driver.Launch{Blocks: 2, Threads: 128, Stream: driver.Stream(l.stream)}, &params)
+		if empty == 0 { // its module goes with the context
+			module, err := driver.LoadPTX(fmt.Appendf(nil, emptyKernel, unsafe.Sizeof(params)))
+			if err != nil {
+				return err
+			}
+			if empty, err = module.Function("empty"); err != nil {
+				return err
+			}
+		}
+		return driver.LaunchKernel(empty, driver.Launch{Blocks: 2, Threads: 128, Stream: driver.Stream(l.stream)}, &params)
 	})
 }
 
-// BenchmarkForwardLaunch is one kernel launch a call.
+// BenchmarkDriverLaunch is by the parameters that kernels take.
+func BenchmarkDriverLaunch(b *testing.B) {
+	b.Run("fwd", benchmarkEmpty[abi.ForwardParams])
+	b.Run("fwd_sm90", benchmarkEmpty[abi.ForwardTensorParams])
+	b.Run("bwd", benchmarkEmpty[abi.BackwardParams])
+	b.Run("bwd_sm90", benchmarkEmpty[abi.BackwardTensorParams])
+}
+
+// BenchmarkForwardLaunch is one kernel launch a call: of the same tensors, and of tensors that no call had before.
 func BenchmarkForwardLaunch(b *testing.B) {
-	benchmarkLaunch(b, func(l *launcher) error { return l.kernel.Forward(l.stream, l.forward) })
+	b.Run("same", func(b *testing.B) {
+		benchmarkLaunch(b, func(l *launcher) error { return l.kernel.Forward(l.stream, l.forward) })
+	})
+	b.Run("new", func(b *testing.B) {
+		benchmarkLaunch(b, func(l *launcher) error {
+			for _, t := range []*sigattn.Tensor{&l.forward.Q, &l.forward.K, &l.forward.V, &l.forward.O} {
+				t.StrideSeq += 8 // over rows of which there is one
+			}
+			return l.kernel.Forward(l.stream, l.forward)
+		})
+	})
 }
 
 // BenchmarkBackwardLaunch is a memset and two kernel launches a call, and in deterministic mode three kernel launches.

@@ -9,12 +9,12 @@ import (
 	"github.com/sigattn/sigattn/internal/driver"
 )
 
-// Tensor maps, through which the kernels of sm_90 copy boxes of tensors to and from shared memory. They are made at each
-// launch, which takes the driver a fraction of a microsecond, and travel in its parameters.
+// Tensor maps, through which the kernels of sm_90 copy boxes of tensors to and from shared memory. The driver makes them; they
+// travel in a launch's parameters.
 
 const (
 	mapColumns = 64      // of a box: the 128 bytes that a swizzle permutes
-	mapRows    = 64      // of a box of Q or O: those that a warpgroup owns
+	mapRows    = 64      // of a box whose rows are those that a warpgroup owns
 	maxMapStep = 1 << 40 // bytes; strides are below
 )
 
@@ -62,30 +62,10 @@ type mapping struct {
 	rows uint32
 }
 
-// launchMapped makes the tensor maps in params and submits the kernel that takes them.
+// launchMapped submits a kernel that takes tensor maps, which it puts into params.
 func launchMapped[P any](k *Kernel, i *image, s Stream, blocks uint32, params *P, maps []mapping) error {
-	for _, m := range maps {
-		if err := k.encodeMap(m.to, m.of, m.rows); err != nil {
-			return fmt.Errorf("sigattn: %s: %w", i.Name, err)
-		}
+	if err := k.maps.fill(maps); err != nil {
+		return fmt.Errorf("sigattn: %s: %w", i.Name, err)
 	}
 	return launch(i, s, blocks, params)
-}
-
-// encodeMap makes the map of a tensor that has one, for boxes of so many rows of one head.
-func (k *Kernel) encodeMap(m *abi.TensorMap, t *Tensor, rows uint32) error {
-	row := uint64(t.HeadDim) * elementBytes
-	step := func(stride int64, n int) uint64 {
-		if n == 1 {
-			return row // never taken, but it must be legal
-		}
-		return uint64(stride) * elementBytes
-	}
-	return driver.EncodeTiled((*driver.TensorMap)(&m.Words), &driver.TensorTile{
-		Type: k.elements, Rank: 4, Address: driver.DevicePtr(t.Data),
-		Dims:    [...]uint64{uint64(t.HeadDim), uint64(t.SeqLen), uint64(t.Heads), uint64(t.Batch), 0},
-		Strides: [...]uint64{step(t.StrideSeq, t.SeqLen), step(t.StrideHead, t.Heads), step(t.StrideBatch, t.Batch), 0},
-		Box:     [...]uint32{mapColumns, rows, 1, 1, 0},
-		Swizzle: driver.Swizzle128, Promotion: driver.Promote256,
-	})
 }

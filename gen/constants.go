@@ -46,7 +46,7 @@ func constants(p Plan) string {
 	if p.Pass == sigattn.Forward && !isHopper(p.Spec) {
 		writeBool(&b, "PACED", p.Paced, "sigmoids are held in step with the products")
 	}
-	if !isHopper(p.Spec) && (p.Pass == sigattn.BackwardFused || p.Pass == sigattn.BackwardDKV) {
+	if ownsKeys(p.Spec) {
 		writeBool(&b, "ACCUMULATE_DQ", p.Pass == sigattn.BackwardFused, "dQ too, added into a float32 workspace")
 	}
 	return b.String()

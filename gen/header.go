@@ -48,7 +48,10 @@ func passMeaning(pass sigattn.Pass) string {
 // blockMeaning says how a block of p's works, up to where the sentence on registers begins.
 func blockMeaning(p Plan) string {
 	switch {
-	case isHopper(p.Spec) && p.Pass == sigattn.BackwardFused:
+	case isWide(p.Spec):
+		return fmt.Sprintf("Tiles of %s, %d of Q and %d of dO in flight; a warpgroup loads and %d compute; one block per SM.\n// ",
+			tileMeaning(p), p.Stages, wideGradientStages(p), p.consumers(p.Spec))
+	case isHopper(p.Spec) && ownsKeys(p.Spec):
 		return fmt.Sprintf("Tiles of %s, %d of Q and of dO in flight; a warpgroup loads and %d compute; one block per SM.\n// ",
 			tileMeaning(p), p.Stages, p.consumers(p.Spec))
 	case isHopperDQ(p.Spec):

@@ -32,7 +32,10 @@ func (h Hopper) String() string {
 
 // consumers is how many consumer warpgroups spec's tile of sm_90 has.
 func (t Tile) consumers(spec Spec) int {
-	if spec.Pass == sigattn.BackwardFused {
+	switch {
+	case isWide(spec):
+		return 2 * t.N / warpgroupRows
+	case ownsKeys(spec):
 		return t.N / warpgroupRows
 	}
 	return t.M / warpgroupRows

@@ -15,16 +15,25 @@ func fusedHopper(m, n, stages int) Tile {
 	return Tile{M: m, N: n, Stages: stages, Warps: hopperWarps(n), Blocks: 1}
 }
 
+// ownsKeys says whether the blocks of spec's kernel own keys, of which they make dK and dV.
+func ownsKeys(spec Spec) bool {
+	return spec.Pass == sigattn.BackwardFused || spec.Pass == sigattn.BackwardDKV
+}
+
 // hopperBackwardAccumulators: dK and dV, S, dP or dQ, and P and dS packed.
 func hopperBackwardAccumulators(p Plan) int { return p.HeadDim + 2*p.M/2 + p.M/4 }
 
-// hopperBackwardSharedBytes: K and V, a ring of Stages tiles of Q and one of dO, two tiles of dS, dQ in float32 beyond head dim
-// 64, barriers, flags and the threads' bias gradients, and room to align the first to the 1024 bytes in which TMA's swizzle
+// hopperBackwardSharedBytes: K and V, a ring of Stages tiles of Q and one of dO; for dQ two tiles of dS and, beyond head dim
+// 64, its float32; barriers, flags and the threads' bias gradients, and room to align the first to the 1024 bytes in which TMA's swizzle
 // repeats.
 func hopperBackwardSharedBytes(p Plan) int {
 	const barriers, alignment = 2048, 1024
 	row := (p.HeadDim + 63) / 64 * 64 * elementBytes
-	bytes := 2*(p.N+p.Stages*p.M)*row + 2*p.N*p.M*elementBytes + barriers + alignment
+	bytes := 2*(p.N+p.Stages*p.M)*row + barriers + alignment
+	if p.Pass == sigattn.BackwardDKV {
+		return bytes
+	}
+	bytes += 2 * p.N * p.M * elementBytes
 	if p.HeadDim > 64 {
 		bytes += p.M * p.consumers(p.Spec) * dqColumns(p) * floatBytes
 	}
@@ -41,21 +50,24 @@ func dqColumns(p Plan) int {
 
 // checkHopperBackward is checkShape for the backward kernels of sm_90.
 func checkHopperBackward(spec Spec, tile Tile) error {
-	const keys = 2 * warpgroupRows
+	keys, stages := 2*warpgroupRows, 2
+	if isWide(spec) {
+		keys, stages = warpgroupRows, 2+wideFewerGradients(spec)
+	}
 	switch {
 	case tile.Hopper != Hopper{}:
 		return &ValueError{"Q tiles of " + spec.Pass.String(), tile.Hopper.String(), "none"}
 	case spec.Pass == sigattn.BackwardFinish:
 		return nil
-	case spec.HeadDim > maxFusedHeadDim:
+	case spec.Pass == sigattn.BackwardFused && spec.HeadDim > maxFusedHeadDim:
 		return &ValueError{fmt.Sprintf("head dim of %v on %v", spec.Pass, spec.Arch), strconv.Itoa(spec.HeadDim), fmt.Sprintf("up to %d", maxFusedHeadDim)}
 	case tile.M != warpgroupRows:
 		return illegalShape(spec, "tile rows", tile.M, "64")
 	case tile.N != keys:
-		return illegalShape(spec, "tile keys", tile.N, "128")
-	case tile.Stages < 2 || tile.Stages > 8:
-		return illegalShape(spec, "stages", tile.Stages, "2 to 8")
-	case tile.Warps != hopperWarps(keys):
+		return illegalShape(spec, "tile keys", tile.N, strconv.Itoa(keys))
+	case tile.Stages < stages || tile.Stages > 8:
+		return illegalShape(spec, "stages", tile.Stages, fmt.Sprintf("%d to 8", stages))
+	case tile.Warps != hopperWarps(2*warpgroupRows):
 		return illegalShape(spec, "warps", tile.Warps, "12")
 	case tile.Blocks != 1:
 		return illegalShape(spec, "blocks per SM", tile.Blocks, "1")

@@ -2,20 +2,27 @@ package gen
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/sigattn/sigattn"
+	"github.com/sigattn/sigattn/templates"
 )
+
+// shapeTest is a tile of sm_90's backward kernels of some head dim.
+type shapeTest struct {
+	headDim int
+	tile    string
+	shared  int    // where there is a plan
+	want    string // of the error; else ""
+}
 
 // TestFusedHopperShapes holds checkHopperBackward to what the template asserts.
 func TestFusedHopperShapes(t *testing.T) {
-	for _, test := range []struct {
-		headDim int
-		tile    string
-		shared  int    // where there is a plan
-		want    string // of the error; else ""
-	}{
+	testShapes(t, sigattn.BackwardFused, []shapeTest{
 		{128, "64x128x3w12", 2*128*256 + 6*64*256 + 2*128*128 + 64*128*4 + 3072, ""},
 		{96, "64x128x2w12", 2*128*256 + 4*64*256 + 2*128*128 + 64*128*4 + 3072, ""},
 		{64, "64x128x4w12", 2*128*128 + 8*64*128 + 2*128*128 + 3072, ""},
@@ -30,12 +37,45 @@ func TestFusedHopperShapes(t *testing.T) {
 		{64, "64x128x4w12t1", 0, "Q tiles"},
 		{64, "64x128x4w12g16q8", 0, "pipeline"},
 		{192, "64x128x2w12", 0, "legal: up to 128"},
-	} {
+	})
+}
+
+// Without dQ there is neither dS nor dQ in shared memory.
+func TestHopperDKVShapes(t *testing.T) {
+	testShapes(t, sigattn.BackwardDKV, []shapeTest{
+		{128, "64x128x4w12", 2*128*256 + 8*64*256 + 3072, ""},
+		{96, "64x128x3w12", 2*128*256 + 6*64*256 + 3072, ""},
+		{64, "64x128x4w12", 2*128*128 + 8*64*128 + 3072, ""},
+		{128, "64x128x5w12", 2*128*256 + 10*64*256 + 3072, ""},
+		{128, "64x128x6w12", 0, "bytes of shared memory per block; legal: up to 232448"},
+		{128, "64x64x4w12", 0, "legal: 128"},
+		{128, "64x128x4w12t1", 0, "Q tiles"},
+	})
+}
+
+// Beyond head dim 128 the two consumers share 64 keys; a ring has what K and V leave free of shared memory.
+func TestWideHopperShapes(t *testing.T) {
+	testShapes(t, sigattn.BackwardDKV, []shapeTest{
+		{256, "64x64x3w12", 5*64*512 + 2*64*256 + 2*64*64*4 + 2048, ""},
+		{192, "64x64x4w12", 8*64*384 + 2*64*64*4 + 2048, ""},
+		{192, "64x64x3w12", 6*64*384 + 2*64*64*4 + 2048, ""},
+		{256, "64x64x4w12", 0, "bytes of shared memory per block; legal: up to 232448"},
+		{256, "64x64x2w12", 0, "legal: 3 to 8"},
+		{192, "64x64x1w12", 0, "legal: 2 to 8"},
+		{192, "64x128x3w12", 0, "legal: 64"},
+		{192, "128x64x3w12", 0, "legal: 64"},
+		{192, "64x64x3w8", 0, "legal: 12"},
+	})
+}
+
+func testShapes(t *testing.T, pass sigattn.Pass, tests []shapeTest) {
+	t.Helper()
+	for _, test := range tests {
 		tile, err := ParseTile(test.tile)
 		if err != nil {
 			t.Fatal(err)
 		}
-		plan, err := NewPlan(Spec{sigattn.SM90, sigattn.BackwardFused, test.headDim, sigattn.BF16, sigattn.Causal, sigattn.Accurate}, tile)
+		plan, err := NewPlan(Spec{sigattn.SM90, pass, test.headDim, sigattn.BF16, sigattn.Causal, sigattn.Accurate}, tile)
 		switch {
 		case test.want == "" && (err != nil || plan.SharedBytes != test.shared):
 			t.Errorf("%s with head dim %d: %d bytes of shared memory, %v; want %d", test.tile, test.headDim, plan.SharedBytes, err, test.shared)
@@ -45,10 +85,32 @@ func TestFusedHopperShapes(t *testing.T) {
 	}
 }
 
-func TestTunedFusedHopperTilesArePlans(t *testing.T) {
+func TestTunedHopperBackwardTilesArePlans(t *testing.T) {
 	for _, headDim := range kernelHeadDims {
 		if headDim <= maxFusedHeadDim {
-			fusedPlan(t, headDim)
+			tunedBackward(t, sigattn.BackwardFused, headDim)
+		}
+		tunedBackward(t, sigattn.BackwardDKV, headDim)
+	}
+}
+
+// The template's constants that shared memory and legal tiles follow from are those of hopper_wide.go.
+func TestWideConstants(t *testing.T) {
+	text, err := fs.ReadFile(templates.FS, "sm90/backward_dkv_wide.cu")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, headDim := range []int{192, 256} {
+		plan := tunedBackward(t, sigattn.BackwardDKV, headDim)
+		steps, stages := fmt.Sprint(wideResident(plan.Spec)/16), "STAGES"
+		if n := wideFewerGradients(plan.Spec); n > 0 {
+			stages = fmt.Sprintf("STAGES - %d", n)
+		}
+		choice := map[int]string{192: `HEAD_DIM == 192 \? %s : `, 256: `HEAD_DIM == 192 \? [^:]+ : %s[,;]`}[headDim]
+		for constant, value := range map[string]string{"RESIDENT_STEPS": steps, "DO_STAGES": stages} {
+			if !regexp.MustCompile(constant + " = " + fmt.Sprintf(choice, value)).Match(text) {
+				t.Errorf("head dim %d: the template has no %s = %s", headDim, constant, value)
+			}
 		}
 	}
 }

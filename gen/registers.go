@@ -13,7 +13,9 @@ func accumulators(p Plan) int {
 	switch {
 	case isHopper(p.Spec) && p.Pass == sigattn.Forward:
 		return hopperAccumulators(p)
-	case isHopper(p.Spec) && p.Pass == sigattn.BackwardFused:
+	case isWide(p.Spec):
+		return wideAccumulators(p)
+	case isHopper(p.Spec) && ownsKeys(p.Spec):
 		return hopperBackwardAccumulators(p)
 	case isHopperDQ(p.Spec):
 		return hopperDQAccumulators(p)

@@ -7,7 +7,9 @@ func rootTemplate(spec Spec) string {
 	switch {
 	case isHopper(spec) && spec.Pass == sigattn.Forward:
 		return "sm90/forward.cu"
-	case isHopper(spec) && spec.Pass == sigattn.BackwardFused:
+	case isWide(spec):
+		return "sm90/backward_dkv_wide.cu"
+	case isHopper(spec) && ownsKeys(spec):
 		return "sm90/backward.cu"
 	case isHopperDQ(spec):
 		return "sm90/backward_dq.cu"

@@ -14,7 +14,9 @@ func sharedBytes(p Plan) int {
 	switch {
 	case isHopper(p.Spec) && p.Pass == sigattn.Forward:
 		return hopperSharedBytes(p)
-	case isHopper(p.Spec) && p.Pass == sigattn.BackwardFused:
+	case isWide(p.Spec):
+		return wideSharedBytes(p)
+	case isHopper(p.Spec) && ownsKeys(p.Spec):
 		return hopperBackwardSharedBytes(p)
 	case isHopperDQ(p.Spec):
 		return hopperDQSharedBytes(p)

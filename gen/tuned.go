@@ -31,6 +31,11 @@ var tuned = []choice{
 	{sigattn.BackwardFused, hopper, dims(32, 64), 0, 0, 0, fusedHopper(64, 128, 4)},
 	{sigattn.BackwardFused, hopper, dims(96, 128), 0, 0, 0, fusedHopper(64, 128, 3)},
 
+	{sigattn.BackwardDKV, hopper, dims(32, 64), 0, 0, 0, fusedHopper(64, 128, 4)},
+	{sigattn.BackwardDKV, hopper, dims(96, 128), 0, 0, 0, fusedHopper(64, 128, 4)},
+	{sigattn.BackwardDKV, hopper, dims(192), 0, 0, 0, wideHopper(64, 64, 4)},
+	{sigattn.BackwardDKV, hopper, dims(256), 0, 0, 0, wideHopper(64, 64, 3)},
+
 	{sigattn.BackwardDQ, hopper, dims(32, 64), 0, 0, 0, dqHopper(192, 64, 4)},
 	{sigattn.BackwardDQ, hopper, dims(96), 0, 0, 0, dqHopper(128, 128, 4)},
 	{sigattn.BackwardDQ, hopper, dims(128), 0, 0, 0, dqHopper(128, 112, 4)},

@@ -16,7 +16,10 @@ const wgmmaTemplate = "ptx/wgmma_products.cuh"
 // and dP, of dK and dV, and a consumer's share of dQ's; in that of dQ alone of S and dP, and of dQ.
 func wgmmaWidths(p Plan) []int {
 	widths := []int{p.N, p.HeadDim}
-	if p.Pass == sigattn.BackwardFused {
+	switch {
+	case isWide(p.Spec):
+		widths = []int{p.M, p.HeadDim}
+	case ownsKeys(p.Spec):
 		widths = []int{p.M, p.HeadDim, dqColumns(p)}
 	}
 	slices.Sort(widths)
@@ -37,10 +40,10 @@ func wgmmaProducts(p Plan) string {
 		w := wgmma{element, width}
 		w.shared(&b)
 		w.rows(&b)
-		if p.Pass == sigattn.BackwardFused && width == dqColumns(p) {
+		if ownsKeys(p.Spec) && !isWide(p.Spec) && width == dqColumns(p) {
 			w.transposed(&b)
 		}
-		if p.Pass == sigattn.BackwardFused && width == p.M || isHopperDQ(p.Spec) && width == p.N {
+		if ownsKeys(p.Spec) && width == p.M || isHopperDQ(p.Spec) && width == p.N {
 			w.resident(&b)
 		}
 		w.pin(&b)

@@ -19,10 +19,10 @@ func TestWgmmaProducts(t *testing.T) {
 	golden(t, "wgmma/fp16_d32_n32.cuh", []byte(wgmmaProducts(wgmmaPlan(sigattn.FP16, 32, 32))))
 }
 
-// fusedPlan is the tuned plan of sm_90's fused backward kernel.
-func fusedPlan(t *testing.T, headDim int) Plan {
+// tunedBackward is the tuned plan of a backward kernel of sm_90.
+func tunedBackward(t *testing.T, pass sigattn.Pass, headDim int) Plan {
 	t.Helper()
-	spec := Spec{sigattn.SM90, sigattn.BackwardFused, headDim, sigattn.BF16, sigattn.Causal, sigattn.Accurate}
+	spec := Spec{sigattn.SM90, pass, headDim, sigattn.BF16, sigattn.Causal, sigattn.Accurate}
 	tile, _ := Best(spec)
 	plan, err := NewPlan(spec, tile)
 	if err != nil {
@@ -33,10 +33,15 @@ func fusedPlan(t *testing.T, headDim int) Plan {
 
 // The backward pass makes S and dP, dK and dV, and each consumer's share of dQ, the last from transposed operands.
 func TestBackwardProducts(t *testing.T) {
-	golden(t, "wgmma/backward_bf16_d32.cuh", []byte(wgmmaProducts(fusedPlan(t, 32))))
+	golden(t, "wgmma/backward_bf16_d32.cuh", []byte(wgmmaProducts(tunedBackward(t, sigattn.BackwardFused, 32))))
 	for headDim, want := range map[int][]int{32: {16, 32, 64}, 64: {32, 64}, 96: {64, 96}, 128: {64, 128}} {
-		if got := wgmmaWidths(fusedPlan(t, headDim)); !slices.Equal(got, want) {
+		if got := wgmmaWidths(tunedBackward(t, sigattn.BackwardFused, headDim)); !slices.Equal(got, want) {
 			t.Errorf("head dim %d: %v; want %v", headDim, got, want)
+		}
+	}
+	for headDim, want := range map[int][]int{192: {64, 192}, 256: {64, 256}} {
+		if got := wgmmaWidths(tunedBackward(t, sigattn.BackwardDKV, headDim)); !slices.Equal(got, want) {
+			t.Errorf("dK-dV with head dim %d: %v; want %v", headDim, got, want)
 		}
 	}
 }

@@ -35,9 +35,57 @@ func imagesOf(info sigattn.Info, pass sigattn.Pass) []sigattn.ImageInfo {
 	return images
 }
 
-// choiceIn reports whether arguments decide which image a mode runs.
+// mappedRoles are the tensors that a pass's kernel takes through tensor maps, where it takes any so.
+func mappedRoles(p sigattn.Pass) []role {
+	switch p {
+	case sigattn.Forward:
+		return []role{roleQ, roleK, roleV, roleO}
+	case sigattn.BackwardFused, sigattn.BackwardDKV:
+		return []role{roleQ, roleK, roleV, roleDO, roleDK, roleDV}
+	case sigattn.BackwardDQ:
+		return []role{roleQ, roleK, roleV, roleDO, roleDQ}
+	}
+	return nil
+}
+
+// choice is what images follow from: those that are loaded, and whether each of some tensors has a map. Its methods state the
+// rule of the package sigattn once more.
+type choice struct {
+	info sigattn.Info
+	maps func([]role) bool
+}
+
+// image is a pass's image that takes tensor maps, or any tensor; where there is but one, it is that.
+func (c choice) image(p sigattn.Pass, mapped bool) sigattn.ImageInfo {
+	images := imagesOf(c.info, p)
+	if mapped {
+		return images[0]
+	}
+	return images[len(images)-1]
+}
+
+// mapped reports whether a pass has an image that takes tensor maps, and its tensors have them.
+func (c choice) mapped(p sigattn.Pass) bool {
+	images := imagesOf(c.info, p)
+	return len(images) > 0 && images[0].Arch == sigattn.SM90 && c.maps(mappedRoles(p))
+}
+
+// images are those that a mode runs.
+func (c choice) images(m Mode) []sigattn.ImageInfo {
+	const fused, dkv, dq, finish = sigattn.BackwardFused, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish
+	switch {
+	case m == Forward:
+		return []sigattn.ImageInfo{c.image(sigattn.Forward, c.mapped(sigattn.Forward))}
+	case m == Backward && (c.mapped(fused) || !c.mapped(dkv) || !c.mapped(dq)):
+		return []sigattn.ImageInfo{c.image(fused, c.mapped(fused)), c.image(finish, c.mapped(fused))}
+	}
+	return []sigattn.ImageInfo{c.image(dkv, c.mapped(dkv)), c.image(dq, c.mapped(dq)), c.image(finish, false)}
+}
+
+// choiceIn reports whether arguments decide which images a mode runs.
 func choiceIn(info sigattn.Info, m Mode) bool {
-	return m.mappedRoles() != nil && slices.ContainsFunc(m.passes(), func(p sigattn.Pass) bool { return len(imagesOf(info, p)) > 1 })
+	all, none := choice{info, func([]role) bool { return true }}, choice{info, func([]role) bool { return false }}
+	return !slices.Equal(all.images(m), none.images(m))
 }
 
 // withoutMapped is a package without the kernels that take tensor maps where others do what they do.
@@ -50,21 +98,14 @@ func withoutMapped(p *sigattn.Package, info sigattn.Info) *sigattn.Package {
 	return &rest
 }
 
-// images are those that a mode of the case runs. One that is not the one for the case's tensors is a failure.
+// images are those that a mode of the case runs. Where the first is not the one for the case's tensors, that is a failure.
 func (e *execution) images(mode Mode) (ran []Image, failure string, err error) {
-	info := e.kernel.Info()
 	first, err := e.firstImage(mode)
 	if err != nil {
 		return nil, "", err
 	}
-	mapped := e.hasMaps(mode)
-	for _, pass := range mode.passes() {
-		loaded := imagesOf(info, pass)
-		image := loaded[len(loaded)-1]
-		if mapped {
-			image = loaded[0]
-		}
-		ran = append(ran, newImage(image))
+	for _, i := range (choice{e.kernel.Info(), e.haveMaps}).images(mode) {
+		ran = append(ran, newImage(i))
 	}
 	if first.Name != ran[0].Kernel {
 		failure = fmt.Sprintf("%s ran, want %s", first.Name, ran[0].Kernel)
@@ -81,21 +122,9 @@ func (e *execution) firstImage(mode Mode) (sigattn.ImageInfo, error) {
 	return e.kernel.BackwardImage(e.backwardArgs(mode))
 }
 
-// mappedRoles are the tensors that the kernels of a mode take through tensor maps where they take any so.
-func (m Mode) mappedRoles() []role {
-	switch m {
-	case Forward:
-		return []role{roleQ, roleK, roleV, roleO}
-	case Backward:
-		return []role{roleQ, roleK, roleV, roleDO, roleDK, roleDV}
-	}
-	return nil
-}
-
-// hasMaps reports whether a mode's kernels may take tensor maps, and one can describe each of the tensors: nothing is empty, and
-// no dimension repeats or runs backwards. (No case's strides are too long for a map.)
-func (e *execution) hasMaps(mode Mode) bool {
-	roles := mode.mappedRoles()
+// haveMaps reports whether a tensor map can describe each of the tensors: nothing is empty, and no dimension repeats or runs
+// backwards. (No case's strides are too long for a map.)
+func (e *execution) haveMaps(roles []role) bool {
 	for _, r := range roles {
 		n, v := r.extents(e.Shape), e.place.views[r]
 		for i, stride := range []int64{v.batch, v.seq, v.head} {
@@ -104,5 +133,5 @@ func (e *execution) hasMaps(mode Mode) bool {
 			}
 		}
 	}
-	return len(roles) > 0
+	return true
 }

@@ -174,7 +174,7 @@ func TestTwoForwardImages(t *testing.T) {
 	}
 }
 
-// The same of the fused backward pass; the deterministic one has no choice.
+// The same of the fused backward pass; the deterministic one has no choice here.
 func TestTwoBackwardImages(t *testing.T) {
 	p := fakePackage(sigattn.BF16, sigattn.Full)
 	mapped := sigattn.KernelInfo{Name: "k_mapped", Pass: sigattn.BackwardFused, Arch: sigattn.SM90, TileM: 64, TileN: 32}
@@ -193,6 +193,49 @@ func TestTwoBackwardImages(t *testing.T) {
 		if got := report.Kernels[i]; got.Mode != want.Mode || got.Failed != want.Failed || !slices.Equal(got.Images, want.Images) {
 			t.Errorf("%+v, want %+v", got, want)
 		}
+	}
+}
+
+// Of the deterministic kernels each is chosen by its own tensors; the fast mode runs them where it has no fused one of their kind.
+func TestChoiceOfImages(t *testing.T) {
+	image := func(p sigattn.Pass, a sigattn.Arch) sigattn.ImageInfo {
+		return sigattn.ImageInfo{KernelInfo: sigattn.KernelInfo{Name: fmt.Sprintf("%v %v", p, a), Pass: p, Arch: a}}
+	}
+	info := sigattn.Info{Images: []sigattn.ImageInfo{
+		image(sigattn.BackwardFused, sigattn.SM80),
+		image(sigattn.BackwardDKV, sigattn.SM90), image(sigattn.BackwardDKV, sigattn.SM80),
+		image(sigattn.BackwardDQ, sigattn.SM90), image(sigattn.BackwardDQ, sigattn.SM80),
+		image(sigattn.BackwardFinish, sigattn.SM80),
+	}}
+	const fused = "bwd sm_80, bwdfin sm_80"
+	for _, c := range []struct {
+		mode    Mode
+		without []role
+		want    string
+	}{
+		{Backward, nil, "bwddkv sm_90, bwddq sm_90, bwdfin sm_80"},
+		{Backward, []role{roleQ}, fused},
+		{Backward, []role{roleDQ}, fused},
+		{Backward, []role{roleDV}, fused},
+		{Deterministic, nil, "bwddkv sm_90, bwddq sm_90, bwdfin sm_80"},
+		{Deterministic, []role{roleK}, "bwddkv sm_80, bwddq sm_80, bwdfin sm_80"},
+		{Deterministic, []role{roleDQ}, "bwddkv sm_90, bwddq sm_80, bwdfin sm_80"},
+		{Deterministic, []role{roleDK}, "bwddkv sm_80, bwddq sm_90, bwdfin sm_80"},
+		{Deterministic, []role{roleO}, "bwddkv sm_90, bwddq sm_90, bwdfin sm_80"},
+	} {
+		maps := func(roles []role) bool {
+			return !slices.ContainsFunc(roles, func(r role) bool { return slices.Contains(c.without, r) })
+		}
+		var got []string
+		for _, i := range (choice{info, maps}).images(c.mode) {
+			got = append(got, i.Name)
+		}
+		if strings.Join(got, ", ") != c.want {
+			t.Errorf("%s without maps of %v: %v, want %s", c.mode, c.without, got, c.want)
+		}
+	}
+	if !choiceIn(info, Backward) || !choiceIn(info, Deterministic) {
+		t.Error("tensors decide nothing")
 	}
 }
 

@@ -1,12 +1,12 @@
 // FlashSigmoid, Algorithm 2, for Hopper: the gradients of one tile of TILE_N keys of one key-value head, over all query tiles that see it.
 //
 //     S^T = K Q^T     P = sigma(S)                 dV += P^T dO
-//     dP^T = V dO^T   dS = P (1 - P) dP            dK += dS^T Q         dQ += dS K
+//     dP^T = V dO^T   dS = P (1 - P) dP            dK += dS^T Q         dQ += dS K (with ACCUMULATE_DQ)
 //
 // Everything is transposed: each consumer warpgroup owns 64 keys, and P^T and dS^T leave one product in the registers that the next one reads.
 // Only dS goes through shared memory as well, for dQ, which sums over the keys of all: each warpgroup makes its share of the columns and adds
 // them to a float32 workspace. The first warpgroup feeds the others: one warp loads Q and dO into a ring. The tensor cores always have a product
-// queued; what a consumer does meanwhile:
+// queued; what a consumer does meanwhile, where it has dQ to make:
 //
 //     exp(S)               dQ, dK of the tile before
 //     dQ to the workspace  dK
@@ -18,13 +18,10 @@
 #include "../common/mask.cuh"
 #include "../common/params.cuh"
 #include "../common/power_of_two.cuh"
-#include "../common/sigmoid.cuh"
 #include "../common/sigmoid_slope.cuh"
 #include "../common/nonfinite.cuh"
-#include "../common/visible.cuh"
 #include "../common/dq_accumulator.cuh"
 #include "../ptx/barrier.cuh"
-#include "../ptx/mma_sync.cuh"
 #include "../ptx/opaque.cuh"
 #include "../ptx/reduce.cuh"
 #include "../ptx/reduce_vector.cuh"
@@ -35,24 +32,26 @@
 #include "blocks.cuh"
 #include "clean.cuh"
 #include "copy.cuh"
+#include "key_rows.cuh"
 #include "query_walk.cuh"
 
 constexpr int KV_BYTES = tile_bytes(TILE_N), Q_BYTES = tile_bytes(TILE_M);
-constexpr int DS_BYTES = TILE_N * PANEL_ROW;  // dS^T: rows of TILE_M queries
-constexpr int K_STEPS = HEAD_DIM / 16, Q_STEPS = TILE_M / 16, KEY_STEPS = TILE_N / 16;
+constexpr int DS_BYTES = ACCUMULATE_DQ ? TILE_N * PANEL_ROW : 0;  // dS^T: rows of TILE_M queries
+constexpr int KEY_STEPS = TILE_N / 16;
 // Of dQ, one consumer's columns. Where half of them would end within a panel, each takes a panel, of which some columns are none.
 constexpr int DQ_COLUMNS = HEAD_DIM == 96 ? 64 : HEAD_DIM / CONSUMERS;
 constexpr int DQ_PANEL_BYTES = HEAD_DIM > 64 ? TILE_N * PANEL_ROW : 2 * DQ_COLUMNS;  // from one consumer's columns of K to the next one's
-constexpr bool RESIDENT = HEAD_DIM <= 64;  // registers hold own rows of K and V, which spares shared memory
-constexpr bool DIRECT = HEAD_DIM <= 64;    // dQ goes to the workspace from registers, where there is little of it
-constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = 1;                              // the named barrier of them all
+constexpr bool DIRECT = HEAD_DIM <= 64 || !ACCUMULATE_DQ;  // dQ goes to the workspace from registers, where there is little of it
+constexpr int RESIDENT_STEPS = HEAD_DIM <= 64 ? K_STEPS : 0;
+constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = 1;  // the named barrier of them all
+constexpr int USERS = CONSUMERS * 4 + CAUSAL;             // warps that a slot's Q, or its dO, waits for: the consumers' and the one that looks through it
 
 // Shared memory, from a multiple of 1024 bytes: K | V | the ring of Q and dO | two tiles of dS | dQ on its way | barriers and flags.
 constexpr int V_OFFSET = KV_BYTES, RING = 2 * KV_BYTES, DS_OFFSET = RING + 2 * STAGES * Q_BYTES, DQ_OFFSET = DS_OFFSET + 2 * DS_BYTES;
 constexpr int DQ_BYTES = 16 * DQ_COLUMNS * 4;  // of one warp's sums
 constexpr int BARRIERS = DQ_OFFSET + (DIRECT ? 0 : CONSUMERS * 4 * DQ_BYTES);
 static_assert(SHARED_BYTES == BARRIERS + 3072 && THREADS == (CONSUMERS + 1) * 128);
-static_assert(TILE_M == 64 && TILE_N == CONSUMERS * 64 && CONSUMERS == 2 && STAGES >= 2 && STAGES <= 8 && HEAD_DIM <= 128);
+static_assert(TILE_N == CONSUMERS * 64 && CONSUMERS == 2 && STAGES >= 2 && STAGES <= 8 && HEAD_DIM <= 128);
 
 struct Shared {
     unsigned base;
@@ -98,16 +97,19 @@ __device__ __forceinline__ void load(const BackwardTensorParams& params, const S
 }
 
 // Producer: a warp looks through Q, or dO, of the tiles that the mask cuts, since a hidden query's dS = 0 times an infinity is NaN in dK, and so
-// with dV; another one through K, for dQ. Consumers do what it takes.
+// with dV; another one through K, for dQ. Consumers do what it takes. The first two hold the other tiles too, so as not to fall behind.
 __device__ __forceinline__ void inspect_queries(const Problem& problem, const Shared shared, const KeyTile& keys, bool d_o, int lane) {
     for (QueryWalk at(keys, problem); at.valid(keys); at = at.next(keys, problem)) {
         const int slot = at.slot();
         mbarrier_wait(d_o ? shared.do_full(slot) : shared.q_full(slot), at.parity());
-        if (!keys.masked(at.tile, problem)) continue;
-        const bool dirty = any_nonfinite(d_o ? shared.d_o(slot) : shared.q(slot), Q_BYTES, lane);
-        if (lane != 0) continue;
-        store_shared(d_o ? shared.dirty_do(slot) : shared.dirty_q(slot), dirty);
-        mbarrier_arrive(shared.inspected(slot));
+        if (keys.masked(at.tile, problem)) {
+            const bool dirty = any_nonfinite(d_o ? shared.d_o(slot) : shared.q(slot), Q_BYTES, lane);
+            if (lane == 0) {
+                store_shared(d_o ? shared.dirty_do(slot) : shared.dirty_q(slot), dirty);
+                mbarrier_arrive(shared.inspected(slot));
+            }
+        }
+        if (lane == 0) mbarrier_arrive(d_o ? shared.do_empty(slot) : shared.q_empty(slot));
     }
 }
 __device__ __forceinline__ void inspect_keys(const Problem& problem, const Shared shared, const KeyTile& keys, int lane) {
@@ -119,66 +121,26 @@ __device__ __forceinline__ void inspect_keys(const Problem& problem, const Share
     mbarrier_arrive(shared.keys_inspected());
 }
 
-// A consumer warpgroup: 64 keys.
-struct Consumer {
-    const BackwardTensorParams& params;
-    const Problem& problem;
+// A consumer warpgroup.
+struct Consumer : KeyRows<RESIDENT_STEPS> {
     const Shared shared;
-    const KeyTile keys;
-    const int warp;       // of all consumers'; it owns 16 keys
-    const unsigned rows;  // where this lane stores its row of the warp's matrices in a tile, at column 0
-    QueryWalk at;         // the query tile now
+    QueryWalk at;              // the query tile now
     unsigned inspections = 0;  // the parities of the slots' inspected barriers
 
-    using Scores = float[TILE_M / 2];      // S^T, then the slope P (1 - P); or dP^T
-    using Operand = Register[TILE_M / 4];  // P^T or dS^T: four registers are the A operand for 16 queries
     using QueryGradient = float[DQ_COLUMNS / 2];
-    float dk[HEAD_DIM / 2], dv[HEAD_DIM / 2];
+    Gradient dk, dv;
     Scores dp;
     Operand p, ds;
-    using OwnRows = Register[RESIDENT ? K_STEPS : 1][4];
     OwnRows k, v;
 
     __device__ __forceinline__ Consumer(const BackwardTensorParams& params, const Shared shared, const KeyTile& keys, int warp)
-        : params(params), problem(params.plain.problem), shared(shared), keys(keys), warp(warp),
-          rows(swizzled(warp * 16 + lane() % 16, lane() / 16, TILE_N)), at(keys, params.plain.problem) {
+        : KeyRows(params, keys, warp), shared(shared), at(keys, params.plain.problem) {
 #pragma unroll
         for (int i = 0; i < HEAD_DIM / 2; ++i) dk[i] = dv[i] = 0.0f;
-        store_shared(shared.dbias(thread()), 0);
+        if (ACCUMULATE_DQ) store_shared(shared.dbias(thread()), 0);
     }
 
-    // Who this is, read anew where it is used: few registers are free to keep it.
-    static __device__ __forceinline__ int thread() { return thread_index() - 128; }
-    static __device__ __forceinline__ int lane() { return thread_index() % 32; }
     __device__ __forceinline__ int consumer() const { return warp / 4; }
-
-    // Gives a slot back, a lane per warp.
-    __device__ __forceinline__ void release(unsigned empty) const {
-        if (lane() == 0) mbarrier_arrive(empty);
-    }
-
-    // Keeps own rows of K or V.
-    __device__ __forceinline__ void keep(OwnRows& own, unsigned tile) const {
-#pragma unroll
-        for (int step = 0; RESIDENT && step < K_STEPS; ++step) load_matrix_x4(own[step], tile + (rows ^ step * 32));
-    }
-
-    // Starts own rows of K or V times a query tile's.
-    __device__ __forceinline__ void multiply(Scores& scores, OwnRows& own, unsigned tile, unsigned passing) const {
-        const Descriptor a = descriptor(opaque(tile + consumer() * 64 * PANEL_ROW), 16), b = descriptor(opaque(passing), 16);
-        forget(scores);
-#pragma unroll
-        for (int step = 0; RESIDENT && step < K_STEPS; ++step) pin(own[step]);
-        wgmma_fence();
-#pragma unroll
-        for (int step = 0; step < K_STEPS; ++step) {
-            if constexpr (RESIDENT)
-                wgmma_resident(scores, own[step], onward(b, panel_step(step, TILE_M)), step > 0);
-            else
-                wgmma(scores, onward(a, panel_step(step, TILE_N)), onward(b, panel_step(step, TILE_M)), step > 0);
-        }
-        wgmma_commit();
-    }
 
     // Starts S^T = K Q^T, dP^T = V dO^T of a tile.
     __device__ __forceinline__ void multiply_keys(Scores& s, const QueryWalk& of) {
@@ -190,25 +152,12 @@ struct Consumer {
         multiply(dp, v, shared.v(), shared.d_o(of.slot()));
     }
 
-    // Starts dV += P^T dO or dK += dS^T Q.
-    __device__ __forceinline__ void accumulate(float (&gradient)[HEAD_DIM / 2], Operand& weights, unsigned passing) const {
-        const Descriptor b = descriptor(opaque(passing), TILE_M * PANEL_ROW);
-        pin(gradient);
-        pin(weights);
-        wgmma_fence();
-#pragma unroll
-        for (int step = 0; step < Q_STEPS; ++step) {
-            const Register a[4] = {weights[4 * step], weights[4 * step + 1], weights[4 * step + 2], weights[4 * step + 3]};
-            wgmma_rows(gradient, a, onward(b, step * 16 * PANEL_ROW), 1);
-        }
-        wgmma_commit();
-    }
-
     // Where dS of the tile now lies.
     __device__ __forceinline__ unsigned ds_tile() const { return shared.ds(at.turn.at % 2); }
 
-    // Starts own columns of dQ = dS K.
+    // Starts own columns of dQ = dS K, once all of dS is there.
     __device__ __forceinline__ void multiply_gradients(QueryGradient& dq) const {
+        barrier_sync(SYNC, ALL_CONSUMERS);
         const Descriptor a = descriptor(opaque(ds_tile()), 16), b = descriptor(opaque(shared.k() + consumer() * DQ_PANEL_BYTES), TILE_N * PANEL_ROW);
         forget(dq);
         wgmma_fence();
@@ -217,40 +166,11 @@ struct Consumer {
         wgmma_commit();
     }
 
-    // The exponential of S.
-    __device__ __forceinline__ void exponentiate(Scores& s) const {
-        const float scale = sigmoid_scale(problem.scale_log2), bias = sigmoid_bias(problem.bias_log2);
-#pragma unroll
-        for (int i = 0; i < TILE_M / 2; ++i) s[i] = sigmoid_begin(s[i], scale, bias);
-        pin(s);  // it is not put off
-    }
-
-    // What this thread's fragments see of a tile.
-    __device__ __forceinline__ Visible visible(const QueryWalk& of) const {
-        return Visible(keys.key0 + warp * 16 + lane() / 4, of.tile * TILE_M + 2 * (lane() & 3), problem);
-    }
-
-    // Clears P^T where the query does not see the key, or one of them lies beyond its end; the same of dS^T.
-    __device__ __forceinline__ void hide_probabilities(const QueryWalk& of) {
-        const Visible see = visible(of);
-#pragma unroll
-        for (int i = 0; i < TILE_M / 4; ++i) {
-            if (!see(i % 2 * 8, i / 2 * 8)) p[i] &= 0xffff0000u;
-            if (!see(i % 2 * 8, i / 2 * 8 + 1)) p[i] &= 0x0000ffffu;
-        }
-    }
-    __device__ __forceinline__ void hide_gradients() {
-        const Visible see = visible(at);
-#pragma unroll
-        for (int i = 0; i < TILE_M / 2; ++i)
-            if (!see(i / 2 % 2 * 8, i / 4 * 8 + i % 2)) dp[i] = 0.0f;
-    }
-
     // P^T of a tile, and the slopes in the place of the exponentials.
     __device__ __forceinline__ void activate(Scores& s, const QueryWalk& of) {
         sigmoid_slopes(s, p);
         if (!keys.masked(of.tile, problem)) return;
-        hide_probabilities(of);
+        hide_probabilities(p, of.tile);
         if (CAUSAL) clean(of.slot());
     }
 
@@ -258,14 +178,16 @@ struct Consumer {
     __device__ __forceinline__ void clean(int slot) {
         mbarrier_wait(shared.inspected(slot), inspections >> slot & 1);
         inspections ^= 1u << slot;
-        if (load_shared(shared.dirty_q(slot)) == 0 && load_shared(shared.dirty_do(slot)) == 0) return;
+        const unsigned dirty = load_shared(shared.dirty_q(slot)) | load_shared(shared.dirty_do(slot));
+        __syncwarp();  // lane 0 gives the slot back for them all, and the flags with it
+        if (dirty == 0) return;
         wgmma_wait<0>();
         pin(dp);
         barrier_sync(SYNC, ALL_CONSUMERS);
         constexpr int share = Q_BYTES / (CONSUMERS * 4);
         clear_nonfinite(shared.q(slot) + warp * share, share, lane());
         clear_nonfinite(shared.d_o(slot) + warp * share, share, lane());
-        store_shared(shared.cleared(), 1);
+        if (thread() == 0) store_shared(shared.cleared(), 1);
         fence_async_shared();
         barrier_sync(SYNC, ALL_CONSUMERS);
     }
@@ -287,11 +209,6 @@ struct Consumer {
         if (lane() == 0)
             params.plain.dbias_partial[(static_cast<long long>(head) * problem.batch + keys.batch) * params.plain.dbias_tiles + keys.key0 / 16 + warp] =
                 sum * power_of_two(-DS_SCALE_LOG2);
-    }
-
-    // Stores the warp's 16 rows of a tile at columns [16 * step, 16 * step + 16).
-    __device__ __forceinline__ void store_matrices(unsigned tile, int step, Register a, Register b, Register c, Register d) const {
-        store_matrix_x4(tile + step / 4 * TILE_N * PANEL_ROW + (rows ^ step % 4 * 32), a, b, c, d);
     }
 
     // Adds own rows and columns of the tile's dQ to the workspace, where they lie side by side.
@@ -368,10 +285,10 @@ struct Consumer {
         pin(dp);
 #pragma unroll
         for (int i = 0; i < TILE_M / 2; ++i) dp[i] *= slopes[i];
-        if (keys.masked(at.tile, problem)) hide_gradients();
-        if (params.plain.dbias_partial != nullptr) add_dbias();
-#pragma unroll
-        for (int i = 0; i < TILE_M / 4; ++i) ds[i] = pack(dp[2 * i], dp[2 * i + 1]);
+        if (keys.masked(at.tile, problem)) hide_gradients(dp, at.tile);
+        if (ACCUMULATE_DQ && params.plain.dbias_partial != nullptr) add_dbias();
+        pack_scores(dp, ds);
+        if (!ACCUMULATE_DQ) return;
 #pragma unroll
         for (int step = 0; step < Q_STEPS; ++step) store_matrices(ds_tile(), step, ds[4 * step], ds[4 * step + 1], ds[4 * step + 2], ds[4 * step + 3]);
         fence_async_shared();
@@ -385,15 +302,16 @@ struct Consumer {
         pin(p);
         release(shared.do_empty(at.slot()));
         multiply_keys(s, ahead);
-        barrier_sync(SYNC, ALL_CONSUMERS);
-        multiply_gradients(dq);
+        if (ACCUMULATE_DQ) multiply_gradients(dq);
         accumulate(dk, ds, shared.q(at.slot()));
-        wgmma_wait<2>();
+        wgmma_wait<ACCUMULATE_DQ ? 2 : 1>();
         pin(s);
         exponentiate(s);
-        wgmma_wait<1>();
-        pin(dq);
-        add_query_gradient(dq);
+        if (ACCUMULATE_DQ) {
+            wgmma_wait<1>();
+            pin(dq);
+            add_query_gradient(dq);
+        }
         multiply_values(ahead);
         wgmma_wait<1>();
         pin(dk);
@@ -409,14 +327,13 @@ struct Consumer {
         wgmma_wait<0>();
         pin(dv);
         pin(p);
-        barrier_sync(SYNC, ALL_CONSUMERS);
-        multiply_gradients(dq);
+        if (ACCUMULATE_DQ) multiply_gradients(dq);
         accumulate(dk, ds, shared.q(at.slot()));
         wgmma_wait<0>();
-        pin(dq);
+        if (ACCUMULATE_DQ) pin(dq);
         pin(dk);
         pin(ds);
-        add_query_gradient(dq);
+        if (ACCUMULATE_DQ) add_query_gradient(dq);
     }
 
     // All query tiles.
@@ -434,50 +351,16 @@ struct Consumer {
     __device__ __forceinline__ void run() {
         if (at.valid(keys))
             sum();
-        else if (params.plain.dbias_partial != nullptr)
+        else if (ACCUMULATE_DQ && params.plain.dbias_partial != nullptr)
             for (int head = keys.first_head(problem); head < keys.end_head; ++head) store_dbias(head, 0.0f);
         store(dv, power_of_two(-P_SCALE_LOG2), shared.v(), params.dv_map);
-        barrier_sync(SYNC, ALL_CONSUMERS);  // no products read K any more
+        if (ACCUMULATE_DQ) barrier_sync(SYNC, ALL_CONSUMERS);  // no products read K any more
         store(dk, problem.scale * power_of_two(-DS_SCALE_LOG2), shared.k(), params.dk_map);
-        if (CAUSAL) restore_cleared();
+        if (CAUSAL) {
+            restore_cleared<false>(shared.cleared());
+            restore_cleared<true>(shared.cleared());
+        }
         if (lane() == 0) tma_store_wait_read();  // before the block gives its shared memory up
-    }
-
-    // Sends own rows of dK or dV off from the place of own rows of a tile.
-    __device__ __forceinline__ void store(const float (&gradient)[HEAD_DIM / 2], float factor, unsigned tile, const TensorMap& map) const {
-#pragma unroll
-        for (int step = 0; step < K_STEPS; ++step) {
-            Register r[4];
-#pragma unroll
-            for (int i = 0; i < 4; ++i) r[i] = pack(gradient[8 * step + 2 * i] * factor, gradient[8 * step + 2 * i + 1] * factor);
-            store_matrices(tile, step, r[0], r[1], r[2], r[3]);
-        }
-        fence_async_shared();
-        barrier_sync(SYNC + 1 + consumer(), 128);
-        if (thread() % 128 == 0)
-            store_tile(map, tile + consumer() * 64 * PANEL_ROW, TILE_N, keys.key0 + consumer() * 64, keys.kv_head, keys.batch);
-    }
-
-    // Gives own rows of dK and dV what cleaning kept from them: dO itself for dV, where P is positive, and NaN for dK.
-    __device__ __forceinline__ void restore_cleared() const {
-        if (thread() % 128 == 0) tma_store_wait();
-        barrier_sync(SYNC + 1 + consumer(), 128);
-        if (load_shared(shared.cleared()) == 0) return;
-        const BackwardParams& plain = params.plain;
-        const Rows k(plain.k, plain.k_strides, keys.batch, keys.kv_head), dk(plain.dk, plain.dk_strides, keys.batch, keys.kv_head),
-            dv(plain.dv, plain.dv_strides, keys.batch, keys.kv_head);
-        for (int index = thread() % 128; index < 64 * K_STEPS * 2; index += 128) {
-            const int key = keys.key0 + consumer() * 64 + index / (K_STEPS * 2), column = index % (K_STEPS * 2) * 8;
-            if (key >= problem.seq_len_k || column >= problem.head_dim) continue;
-            uint4* const to_dk = reinterpret_cast<uint4*>(const_cast<Element*>(dk.row(key)) + column);
-            uint4* const to_dv = reinterpret_cast<uint4*>(const_cast<Element*>(dv.row(key)) + column);
-            const int first = visible_queries_begin(key, problem);
-            for (int head = keys.first_head(problem); head < keys.end_head; ++head) {
-                const Rows q(plain.q, plain.q_strides, keys.batch, head), d_o(plain.d_o, plain.do_strides, keys.batch, head);
-                *to_dk = spoil_nonfinite(*to_dk, q.data + column, q.stride, first, problem.seq_len_q);
-                *to_dv = add_nonfinite(*to_dv, d_o.data + column, d_o.stride, first, problem.seq_len_q, k.row(key), q, problem.head_dim, problem.scale);
-            }
-        }
     }
 };
 
@@ -493,8 +376,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
         for (int i = 0; i < STAGES; ++i) {
             mbarrier_init(shared.q_full(i), 1);
             mbarrier_init(shared.do_full(i), 1);
-            mbarrier_init(shared.q_empty(i), CONSUMERS * 4);
-            mbarrier_init(shared.do_empty(i), CONSUMERS * 4);
+            mbarrier_init(shared.q_empty(i), USERS);
+            mbarrier_init(shared.do_empty(i), USERS);
             mbarrier_init(shared.inspected(i), 2);
         }
         if (CAUSAL) store_shared(shared.cleared(), 0);
@@ -506,7 +389,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
         registers_shrink<24>();
         if (warp == 0 && lane == 0) load(params, shared, keys);
         if (CAUSAL && (warp == 1 || warp == 2)) inspect_queries(params.plain.problem, shared, keys, warp == 2, lane);
-        if (CAUSAL && warp == 3) inspect_keys(params.plain.problem, shared, keys, lane);
+        if (CAUSAL && ACCUMULATE_DQ && warp == 3) inspect_keys(params.plain.problem, shared, keys, lane);
     } else {
         registers_grow<240>();
         Consumer(params, shared, keys, warp - 4).run();

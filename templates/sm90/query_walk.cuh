@@ -28,19 +28,21 @@ struct KeyTile {
     }
 };
 
-struct QueryWalk {
+// Query tile after query tile, each in its place of a ring.
+template <int SLOTS>
+struct RingWalk {
     int head, tile;
-    Turn<STAGES> turn;  // in the ring
+    Turn<SLOTS> turn;
 
-    __device__ __forceinline__ QueryWalk(const KeyTile& keys, const Problem& problem) : tile(keys.first(problem)) {
+    __device__ __forceinline__ RingWalk(const KeyTile& keys, const Problem& problem) : tile(keys.first(problem)) {
         head = tile < keys.last(problem) ? keys.first_head(problem) : keys.end_head;
     }
     __device__ __forceinline__ bool valid(const KeyTile& keys) const { return head < keys.end_head; }
     __device__ __forceinline__ int slot() const { return turn.slot(); }
     __device__ __forceinline__ unsigned parity() const { return turn.parity(); }
 
-    __device__ __forceinline__ QueryWalk next(const KeyTile& keys, const Problem& problem) const {
-        QueryWalk next = *this;
+    __device__ __forceinline__ RingWalk next(const KeyTile& keys, const Problem& problem) const {
+        RingWalk next = *this;
         next.turn.next();
         if (++next.tile < keys.last(problem)) return next;
         next.tile = keys.first(problem);
@@ -48,3 +50,4 @@ struct QueryWalk {
         return next;
     }
 };
+using QueryWalk = RingWalk<STAGES>;
