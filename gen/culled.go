@@ -25,14 +25,10 @@ func (e cullError) Unwrap() error { return ErrCulled }
 
 func culledf(format string, args ...any) error { return cullError(fmt.Sprintf(format, args...)) }
 
-// checkFamily is the reason where spec's architecture has no kernels.
+// checkFamily is the reason where spec's architecture has no kernel.
 func checkFamily(spec Spec) error {
-	if !isHopper(spec) {
-		return nil
-	}
-	switch {
-	case spec.Pass == sigattn.BackwardFused && spec.HeadDim > maxFusedHeadDim:
-		return culledf("%s kernels of the backward pass beyond head dim %d are not part of this version; the sm_80 image serves it", spec.Arch, maxFusedHeadDim)
+	if isHopper(spec) && spec.Pass == sigattn.BackwardFused && spec.HeadDim > maxFusedHeadDim {
+		return culledf("%s has no fused kernels beyond head dim %d; those of dK and dV and of dQ serve it", spec.Arch, maxFusedHeadDim)
 	}
 	return nil
 }

@@ -197,7 +197,7 @@ func TestGenerateRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	sm90 := smallRequest()
-	sm90.Archs, sm90.Passes = []sigattn.Arch{sigattn.SM90}, []sigattn.Pass{sigattn.BackwardDQ}
+	sm90.Archs, sm90.Passes, sm90.HeadDims = []sigattn.Arch{sigattn.SM90}, []sigattn.Pass{sigattn.BackwardFused}, []int{192}
 	before := snapshot(t, root)
 	for what, test := range map[string]struct {
 		request Request

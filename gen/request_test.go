@@ -85,18 +85,16 @@ func TestCulling(t *testing.T) {
 	}
 
 	plans, culled := one(sigattn.SM90).Plans()
-	if got := passes(plans); !slices.Equal(got, []sigattn.Pass{sigattn.Forward, sigattn.BackwardDKV}) {
+	if got := passes(plans); !slices.Equal(got, []sigattn.Pass{sigattn.Forward, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish}) {
 		t.Errorf("sm_90: %v", got)
 	}
-	for _, pass := range []sigattn.Pass{sigattn.BackwardFused, sigattn.BackwardDQ, sigattn.BackwardFinish} {
-		if got := reason(culled, sigattn.SM90, pass); !strings.Contains(got, "sm_90") {
-			t.Errorf("sm_90 %v: reason %q", pass, got)
-		}
+	if got := reason(culled, sigattn.SM90, sigattn.BackwardFused); !strings.Contains(got, "sm_90") {
+		t.Errorf("sm_90 %v: reason %q", sigattn.BackwardFused, got)
 	}
 	small := one(sigattn.SM90)
 	small.HeadDims = []int{128}
 	plans, _ = small.Plans()
-	want := []sigattn.Pass{sigattn.Forward, sigattn.BackwardFused, sigattn.BackwardDKV, sigattn.BackwardFinish}
+	want := []sigattn.Pass{sigattn.Forward, sigattn.BackwardFused, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish}
 	if got := passes(plans); !slices.Equal(got, want) || plans[len(plans)-1].M != plans[1].M {
 		t.Errorf("sm_90 with head dim 128: %v", plans)
 	}
@@ -190,7 +188,7 @@ func TestValidate(t *testing.T) {
 		"zero":          {},
 		"default":       DefaultRequest(),
 		"next head dim": {HeadDims: []int{8, 88, 248}},
-		"no family":     {Archs: []sigattn.Arch{sigattn.SM90}, Passes: []sigattn.Pass{sigattn.BackwardDQ}, Tiles: []Tile{{M: 512, N: 512}}},
+		"no family":     {Archs: []sigattn.Arch{sigattn.SM90}, HeadDims: []int{192, 256}, Passes: []sigattn.Pass{sigattn.BackwardFused}, Tiles: []Tile{{M: 512, N: 512}}},
 		"only finish":   {Passes: []sigattn.Pass{sigattn.BackwardFinish}, Tiles: []Tile{{M: 512, N: 512}}},
 	} {
 		if err := request.Validate(); err != nil {
