@@ -74,12 +74,12 @@ const spareRegisters = 8
 // hopperAccumulators: O, the S that is being computed, and P of its keys and of those before, packed.
 func hopperAccumulators(p Plan) int { return p.HeadDim/2 + p.N/2 + 2*p.N/4 }
 
-// hopperSharedBytes: the places of Q; a ring of Stages tiles of K, and one of V; barriers, and fresh ones for a second run;
-// and room to align the first to the 1024 bytes in which TMA's swizzle repeats. Rows are whole swizzles of 128 bytes.
+// hopperSharedBytes: the places of Q; a ring of Stages tiles of K, and one of V; barriers; and
+// room to align the first to the 1024 bytes in which TMA's swizzle repeats. Rows are whole swizzles of 128 bytes.
 func hopperSharedBytes(p Plan) int {
-	const barriers, again, alignment = 1024, 1024, 1024
+	const barriers, alignment = 1024, 1024
 	columns := (p.HeadDim + 63) / 64 * 64
-	return (p.QTiles*p.M+2*p.Stages*p.N)*columns*elementBytes + barriers + again + alignment
+	return (p.QTiles*p.M+2*p.Stages*p.N)*columns*elementBytes + barriers + alignment
 }
 
 // checkHopper is checkShape for the kernels of sm_90.

@@ -26,6 +26,7 @@
 #include "clean.cuh"
 #include "copy.cuh"
 #include "row_tile.cuh"
+#include "second_run.cuh"
 
 constexpr int K_PLACES = 2, V_PLACES = STAGES - K_PLACES;
 constexpr int Q_BYTES = tile_bytes(64);  // of one consumer's rows
@@ -367,33 +368,21 @@ struct Consumer {
 };
 
 // All barriers, in their first phase; `again` where they have been in use.
-__device__ __forceinline__ void init_barriers(const Shared& shared, bool again) {
-    const auto init = [again](unsigned barrier, int arrivals) {
-        if (again) mbarrier_invalidate(barrier);
-        mbarrier_init(barrier, arrivals);
-    };
+__device__ __forceinline__ void begin_barriers(const Shared& shared, bool again) {
     for (int consumer = 0; consumer < CONSUMERS; ++consumer) {
-        init(shared.q_full(consumer), 1);
-        init(shared.do_full(consumer), 1);
+        begin_barrier(shared.q_full(consumer), 1, again);
+        begin_barrier(shared.do_full(consumer), 1, again);
     }
     for (int slot = 0; slot < K_PLACES; ++slot) {
-        init(shared.k_full(slot), 1);
-        init(shared.k_empty(slot), CONSUMERS * 4);
-        init(shared.inspected(slot), INSPECTORS);
+        begin_barrier(shared.k_full(slot), 1, again);
+        begin_barrier(shared.k_empty(slot), CONSUMERS * 4, again);
+        begin_barrier(shared.inspected(slot), INSPECTORS, again);
     }
     for (int slot = 0; slot < V_PLACES; ++slot) {
-        init(shared.v_full(slot), 1);
-        init(shared.v_empty(slot), CONSUMERS * 4);
+        begin_barrier(shared.v_full(slot), 1, again);
+        begin_barrier(shared.v_empty(slot), CONSUMERS * 4, again);
     }
     mbarrier_init_fence();
-}
-
-// Whether some thread's dQ is not finite, so that the block makes it once more; all threads call it.
-__device__ __forceinline__ bool begin_again(const Shared& shared, bool spoiled) {
-    if (!block_or(spoiled)) return false;
-    if (threadIdx.x == 0) init_barriers(shared, true);
-    barrier_sync(0, THREADS);
-    return true;
 }
 
 // The producer's warpgroup: a warp for Q and K, one for dO and V, and where hidden keys may not be finite two that look for them.
@@ -409,7 +398,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
     extern __shared__ unsigned char memory[];
     const Shared shared{(shared_address(memory) + 1023) & ~1023u};
     const RowTile rows = RowTile::of_block(params.plain.problem);
-    if (threadIdx.x == 0) init_barriers(shared, false);
+    if (threadIdx.x == 0) begin_barriers(shared, false);
     __syncthreads();
 
     // A hidden key that is not finite spoils dQ, which shows in it. Then, and only then, all is done again with care.

@@ -20,6 +20,7 @@
 #include "blocks.cuh"
 #include "clean.cuh"
 #include "copy.cuh"
+#include "second_run.cuh"
 #include "walk.cuh"
 
 constexpr int KV_BYTES = tile_bytes(TILE_N);
@@ -27,10 +28,9 @@ constexpr int Q_BYTES = tile_bytes(64);  // of one consumer's rows
 constexpr int K_STEPS = HEAD_DIM / 16, V_STEPS = TILE_N / 16;
 constexpr bool CONTINUOUS = Q_TILES > 1;  // the pipeline runs on from one query tile to the next
 
-// Shared memory, from a multiple of 1024 bytes: barriers and what Q is of | Q | the ring of K | the ring of V. A second run begins 1024 bytes
-// further on, where its barriers are fresh.
+// Shared memory, from a multiple of 1024 bytes: barriers and what Q is of | Q | the ring of K | the ring of V.
 constexpr int Q_PLACE = 1024, K_RING = Q_PLACE + Q_TILES * CONSUMERS * Q_BYTES, V_RING = K_RING + STAGES * KV_BYTES;
-static_assert(SHARED_BYTES == V_RING + STAGES * KV_BYTES + 2 * 1024 && THREADS == (CONSUMERS + 1) * 128 && STAGES == 2);
+static_assert(SHARED_BYTES == V_RING + STAGES * KV_BYTES + 1024 && THREADS == (CONSUMERS + 1) * 128 && STAGES == 2);
 
 struct Shared {
     unsigned base;
@@ -112,12 +112,13 @@ __device__ __forceinline__ void clean_values(const Problem& problem, const Share
 // A consumer warpgroup: 64 query rows at a time.
 struct Consumer {
     const ForwardTensorParams& params;
-    Shared shared;
+    const Shared shared;
     const SigmoidTile sigmoid;
     int key;                 // the key tile of S
     struct {                 // in one register
         unsigned parity : 1;    // of the slots of V; K is a slot ahead
         unsigned spoiled : 1;   // some O was not finite
+        unsigned careful : 1;   // the second run
         unsigned turn : 2;      // of S = Q K^T among the Q tiles
     } is = {};
 
@@ -341,28 +342,21 @@ struct Consumer {
     }
 };
 
-__device__ __forceinline__ void init_barriers(const Shared& shared) {
+// All barriers, in their first phase; `again` where they have been in use.
+__device__ __forceinline__ void begin_barriers(const Shared& shared, bool again) {
     for (int slot = 0; slot < STAGES; ++slot) {
-        mbarrier_init(shared.k_full(slot), 1);
-        mbarrier_init(shared.k_empty(slot), CONSUMERS * 4);
-        mbarrier_init(shared.v_full(slot), 1);
-        mbarrier_init(shared.v_empty(slot), CONSUMERS * 4);
-        mbarrier_init(shared.v_landed(slot), 1);
+        begin_barrier(shared.k_full(slot), 1, again);
+        begin_barrier(shared.k_empty(slot), CONSUMERS * 4, again);
+        begin_barrier(shared.v_full(slot), 1, again);
+        begin_barrier(shared.v_empty(slot), CONSUMERS * 4, again);
+        begin_barrier(shared.v_landed(slot), 1, again);
     }
     for (int tile = 0; tile < Q_TILES; ++tile)
         for (int consumer = 0; consumer < CONSUMERS; ++consumer) {
-            mbarrier_init(shared.q_full(tile, consumer), 1);
-            mbarrier_init(shared.o_full(tile, consumer), 4);
+            begin_barrier(shared.q_full(tile, consumer), 1, again);
+            begin_barrier(shared.o_full(tile, consumer), 4, again);
         }
     mbarrier_init_fence();
-}
-
-// Whether some thread's O was not finite, so that the block takes its tiles once more, with barriers of their own; all threads call it.
-__device__ __forceinline__ bool begin_again(const Shared& again, bool spoiled) {
-    if (!block_or(spoiled)) return false;
-    if (threadIdx.x == 0) init_barriers(again);
-    barrier_sync(0, THREADS);
-    return true;
 }
 
 // The producer's warpgroup: a warp for keys, one for values, one for Q, and where hidden values may not be finite one that clears them.
@@ -377,27 +371,24 @@ __device__ __forceinline__ void produce(const ForwardTensorParams& params, const
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ ForwardTensorParams params) {
     extern __shared__ unsigned char memory[];
-    const unsigned base = (shared_address(memory) + 1023) & ~1023u;
-    const Shared shared{base}, again{base + 1024};
-    if (threadIdx.x == 0) init_barriers(shared);
+    const Shared shared{(shared_address(memory) + 1023) & ~1023u};
+    if (threadIdx.x == 0) begin_barriers(shared, false);
     __syncthreads();
 
     // A hidden value that is not finite spoils O, which shows in its results. Then, and only then, all is done again with care.
     if (threadIdx.x < 128) {
         if constexpr (CONSUMERS > 1) registers_shrink<PRODUCER_REGISTERS>();
-        bool careful = false;
-        do produce(params, careful ? again : shared, careful);
-        while (CAUSAL && !careful && (careful = begin_again(again, false)));
-        if (careful) barrier_sync(0, THREADS);
+        produce(params, shared, false);
+        if (CAUSAL && begin_again(shared, false)) {
+            produce(params, shared, true);
+            barrier_sync(0, THREADS);
+        }
     } else {
         if constexpr (CONSUMERS > 1) registers_grow<CONSUMER_REGISTERS>();
         Consumer consumer(params, shared);
-        bool careful = false;
-        do {
-            consumer.shared = careful ? again : shared;
-            consumer.run();
-        } while (CAUSAL && !careful && (careful = begin_again(again, consumer.is.spoiled)));
-        if (careful) {
+        do consumer.run();
+        while (CAUSAL && !consumer.is.careful && (consumer.is.careful = begin_again(shared, consumer.is.spoiled)));
+        if (consumer.is.careful) {
             barrier_sync(0, THREADS);  // every O is in global memory
             consumer.restore_cleared();
         }
