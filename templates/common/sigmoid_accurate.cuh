@@ -29,15 +29,17 @@ __device__ __forceinline__ bool short_form_holds(Register largest) {
     return __all_sync(0xffffffffu, max(largest & 0xffffu, largest >> 16) < SHORT_FORM_LIMIT);
 }
 
-// sigma of four values from their e, with one reciprocal; both are times `scale`. The clamp keeps the product of four finite and turns an
-// infinite e into sigma = 1; the denominators drop a NaN so that it spoils only its own value.
+// sigma of four values from their e, with one reciprocal; both are times `scale`. Where e is not BOUNDED by SIGMOID_BOUND, a clamp keeps the product
+// of four finite and turns an infinite e into sigma = 1, and the denominators drop a NaN so that it spoils only its own value.
+constexpr float SIGMOID_BOUND = 1e9f;
+template <bool BOUNDED = false>
 __device__ __forceinline__ void sigmoid_long(float (&e)[4], float scale = 1 << P_SCALE_LOG2) {
-    const float unscale = 1.0f / scale, largest = 1e9f * scale;
+    const float unscale = 1.0f / scale, largest = SIGMOID_BOUND * scale;
     float d[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-        d[i] = fmaf(fminf(e[i], largest), unscale, 1.0f);
-        e[i] = min_or_nan(e[i], largest);
+        d[i] = fmaf(BOUNDED ? e[i] : fminf(e[i], largest), unscale, 1.0f);
+        if (!BOUNDED) e[i] = min_or_nan(e[i], largest);
     }
     const float d01 = d[0] * d[1], d23 = d[2] * d[3], r = reciprocal_approx(d01 * d23);
     const float r01 = r * d23, r23 = r * d01;

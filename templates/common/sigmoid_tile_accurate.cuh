@@ -1,7 +1,7 @@
 #pragma once
 // The accurate sigmoid for the fragments of a warpgroup's product, whose time it must fit into. With e = exp(x) the first form takes one
 // instruction behind the exponential where P is not scaled, else three. Where some e of a warp's tile is too large for it, the warp goes through
-// the tile again, from the e that it kept: by a form that reaches further where registers allow, else by groups of columns.
+// the tile again, from the e that it kept: where registers allow by a form that reaches further and then the long one, else by groups of columns.
 #include "../ptx/math.cuh"
 #include "dtype.cuh"
 #include "params.cuh"
@@ -43,20 +43,32 @@ struct SigmoidTile {
             for (int i = 0; i < COUNT; i += 2) p[i / 2] = pack(cubic(s[i]), cubic(s[i + 1]));
             return;
         }
+        if (!QUADRATIC || TWO_FORMS) {
+            if (all_below(largest, SIGMOID_BOUND * FACTOR))
+                rebuild<true, COUNT>(s, p, 0);
+            else
+                rebuild<false, COUNT>(s, p, 0);
+            return;
+        }
         constexpr int GROUP = 8;  // of a thread's values: 16 columns
 #pragma unroll
         for (int first = 0; first < COUNT; first += GROUP) {
             largest = 0;
 #pragma unroll
             for (int i = first; i < first + GROUP; i += 2) largest = larger(largest, s[i], s[i + 1]);
-            if (all_below(largest, first_limit)) continue;
+            if (!all_below(largest, first_limit)) rebuild<false, GROUP>(s, p, first);
+        }
+    }
+
+    // P of some values by the long form, from e.
+    template <bool BOUNDED, int VALUES, int COUNT>
+    static __device__ __forceinline__ void rebuild(const float (&e)[COUNT], Register (&p)[COUNT / 2], int first) {
 #pragma unroll
-            for (int i = first; i < first + GROUP; i += 4) {
-                float four[4] = {s[i], s[i + 1], s[i + 2], s[i + 3]};
-                sigmoid_long(four, FACTOR);
-                p[i / 2] = pack(four[0], four[1]);
-                p[i / 2 + 1] = pack(four[2], four[3]);
-            }
+        for (int i = first; i < first + VALUES; i += 4) {
+            float four[4] = {e[i], e[i + 1], e[i + 2], e[i + 3]};
+            sigmoid_long<BOUNDED>(four, FACTOR);
+            p[i / 2] = pack(four[0], four[1]);
+            p[i / 2 + 1] = pack(four[2], four[3]);
         }
     }
 

@@ -8,11 +8,10 @@
 // them to a float32 workspace. The first warpgroup feeds the others: one warp loads Q and dO into a ring. The tensor cores always have a product
 // queued; what a consumer does meanwhile, where it has dQ to make:
 //
-//     exp(S)               dQ, dK of the tile before
+//     exp(S)               dQ of the tile before the last, dK of the last
 //     dQ to the workspace  dK
 //     P                    dP
-//     dS                   dV
-//     dS to the others     S of the tile ahead
+//     dS, to the others    dV, then S of the tile ahead
 #include "../common/plan.cuh"
 #include "../common/dtype.cuh"
 #include "../common/mask.cuh"
@@ -36,7 +35,7 @@
 #include "query_walk.cuh"
 
 constexpr int KV_BYTES = tile_bytes(TILE_N), Q_BYTES = tile_bytes(TILE_M);
-constexpr int DS_BYTES = ACCUMULATE_DQ ? TILE_N * PANEL_ROW : 0;  // dS^T: rows of TILE_M queries
+constexpr int DS_TILES = 2, DS_BYTES = ACCUMULATE_DQ ? TILE_N * PANEL_ROW : 0;  // dS^T: rows of TILE_M queries
 constexpr int KEY_STEPS = TILE_N / 16;
 // Of dQ, one consumer's columns. Where half of them would end within a panel, each takes a panel, of which some columns are none.
 constexpr int DQ_COLUMNS = HEAD_DIM == 96 ? 64 : HEAD_DIM / CONSUMERS;
@@ -47,7 +46,7 @@ constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = 1;  // the named barrier o
 constexpr int USERS = CONSUMERS * 4 + CAUSAL;             // warps that a slot's Q, or its dO, waits for: the consumers' and the one that looks through it
 
 // Shared memory, from a multiple of 1024 bytes: K | V | the ring of Q and dO | two tiles of dS | dQ on its way | barriers and flags.
-constexpr int V_OFFSET = KV_BYTES, RING = 2 * KV_BYTES, DS_OFFSET = RING + 2 * STAGES * Q_BYTES, DQ_OFFSET = DS_OFFSET + 2 * DS_BYTES;
+constexpr int V_OFFSET = KV_BYTES, RING = 2 * KV_BYTES, DS_OFFSET = RING + 2 * STAGES * Q_BYTES, DQ_OFFSET = DS_OFFSET + DS_TILES * DS_BYTES;
 constexpr int DQ_BYTES = 16 * DQ_COLUMNS * 4;  // of one warp's sums
 constexpr int BARRIERS = DQ_OFFSET + (DIRECT ? 0 : CONSUMERS * 4 * DQ_BYTES);
 static_assert(SHARED_BYTES == BARRIERS + 3072 && THREADS == (CONSUMERS + 1) * 128);
@@ -60,7 +59,7 @@ struct Shared {
     __device__ __forceinline__ unsigned v() const { return base + V_OFFSET; }
     __device__ __forceinline__ unsigned q(int slot) const { return base + RING + slot * Q_BYTES; }
     __device__ __forceinline__ unsigned d_o(int slot) const { return q(STAGES + slot); }
-    __device__ __forceinline__ unsigned ds(int parity) const { return base + DS_OFFSET + parity * DS_BYTES; }
+    __device__ __forceinline__ unsigned ds(int place) const { return base + DS_OFFSET + place * DS_BYTES; }
     __device__ __forceinline__ unsigned dq(int warp) const { return base + DQ_OFFSET + warp * DQ_BYTES; }
     // A consumer thread's share of the bias gradient of one head.
     __device__ __forceinline__ unsigned dbias(int thread) const { return base + BARRIERS + 1024 + 4 * thread; }
@@ -72,6 +71,9 @@ struct Shared {
     __device__ __forceinline__ unsigned q_empty(int slot) const { return q_full(2 * STAGES + slot); }
     __device__ __forceinline__ unsigned do_empty(int slot) const { return q_full(3 * STAGES + slot); }
     __device__ __forceinline__ unsigned inspected(int slot) const { return q_full(4 * STAGES + slot); }
+    // And a tile of dS there, and read by every consumer.
+    __device__ __forceinline__ unsigned ds_full(int place) const { return q_full(5 * STAGES + place); }
+    __device__ __forceinline__ unsigned ds_empty(int place) const { return ds_full(DS_TILES + place); }
     // Flags: whether a slot's Q, its dO, or K holds non-finite values, and whether any were cleared.
     __device__ __forceinline__ unsigned dirty_q(int slot) const { return base + BARRIERS + 512 + 4 * slot; }
     __device__ __forceinline__ unsigned dirty_do(int slot) const { return dirty_q(STAGES + slot); }
@@ -124,7 +126,8 @@ __device__ __forceinline__ void inspect_keys(const Problem& problem, const Share
 // A consumer warpgroup.
 struct Consumer : KeyRows<RESIDENT_STEPS> {
     const Shared shared;
-    QueryWalk at;              // the query tile now
+    QueryWalk at, before;      // the query tile now, and the one whose dQ is owed
+    Turn<DS_TILES> stored, summed;  // the places of their dS
     unsigned inspections = 0;  // the parities of the slots' inspected barriers
 
     using QueryGradient = float[DQ_COLUMNS / 2];
@@ -134,7 +137,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     OwnRows k, v;
 
     __device__ __forceinline__ Consumer(const BackwardTensorParams& params, const Shared shared, const KeyTile& keys, int warp)
-        : KeyRows(params, keys, warp), shared(shared), at(keys, params.plain.problem) {
+        : KeyRows(params, keys, warp), shared(shared), at(keys, params.plain.problem), before(at) {
 #pragma unroll
         for (int i = 0; i < HEAD_DIM / 2; ++i) dk[i] = dv[i] = 0.0f;
         if (ACCUMULATE_DQ) store_shared(shared.dbias(thread()), 0);
@@ -152,13 +155,10 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         multiply(dp, v, shared.v(), shared.d_o(of.slot()));
     }
 
-    // Where dS of the tile now lies.
-    __device__ __forceinline__ unsigned ds_tile() const { return shared.ds(at.turn.at % 2); }
-
-    // Starts own columns of dQ = dS K, once all of dS is there.
+    // Starts own columns of dQ = dS K of the tile before, once all of dS is there.
     __device__ __forceinline__ void multiply_gradients(QueryGradient& dq) const {
-        barrier_sync(SYNC, ALL_CONSUMERS);
-        const Descriptor a = descriptor(opaque(ds_tile()), 16), b = descriptor(opaque(shared.k() + consumer() * DQ_PANEL_BYTES), TILE_N * PANEL_ROW);
+        mbarrier_wait(shared.ds_full(summed.slot()), summed.parity());
+        const Descriptor a = descriptor(opaque(shared.ds(summed.slot())), 16), b = descriptor(opaque(shared.k() + consumer() * DQ_PANEL_BYTES), TILE_N * PANEL_ROW);
         forget(dq);
         wgmma_fence();
 #pragma unroll
@@ -211,10 +211,10 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
                 sum * power_of_two(-DS_SCALE_LOG2);
     }
 
-    // Adds own rows and columns of the tile's dQ to the workspace, where they lie side by side.
+    // Adds own rows and columns of that tile's dQ to the workspace, where they lie side by side.
     __device__ __forceinline__ void add_query_gradient(const QueryGradient& dq) const {
-        float* const sums = dq_tile(params.plain.dq_accum, problem, keys.batch, at.head, at.tile);
-        if (CAUSAL && keys.masked(at.tile, problem)) {
+        float* const sums = dq_tile(params.plain.dq_accum, problem, keys.batch, before.head, before.tile);
+        if (CAUSAL && keys.masked(before.tile, problem)) {
             mbarrier_wait(shared.keys_inspected(), 0);
             if (load_shared(shared.dirty_keys()) != 0) return add_visible(sums);
         }
@@ -244,11 +244,11 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
 
     // The same of the visible keys alone, one element after another: where K is not finite, a hidden key's dS = 0 would spoil dQ.
     __device__ __forceinline__ void add_visible(float* sums) const {
-        const unsigned ds = ds_tile();
+        const unsigned ds = shared.ds(summed.slot());
 #pragma unroll 1
         for (int index = thread() % 128; index < TILE_M * DQ_COLUMNS; index += 128) {
             const int query = index / DQ_COLUMNS, column = consumer() * DQ_COLUMNS + index % DQ_COLUMNS;
-            const int end = visible_keys_end(at.tile * TILE_M + query, problem) - keys.key0;
+            const int end = visible_keys_end(before.tile * TILE_M + query, problem) - keys.key0;
             if (column >= HEAD_DIM) continue;
             float sum = 0.0f;
 #pragma unroll 1
@@ -289,12 +289,27 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         if (ACCUMULATE_DQ && params.plain.dbias_partial != nullptr) add_dbias();
         pack_scores(dp, ds);
         if (!ACCUMULATE_DQ) return;
+        mbarrier_wait(shared.ds_empty(stored.slot()), stored.parity() ^ 1);
+        const unsigned tile = shared.ds(stored.slot());
 #pragma unroll
-        for (int step = 0; step < Q_STEPS; ++step) store_matrices(ds_tile(), step, ds[4 * step], ds[4 * step + 1], ds[4 * step + 2], ds[4 * step + 3]);
+        for (int step = 0; step < Q_STEPS; ++step) store_matrices(tile, step, ds[4 * step], ds[4 * step + 1], ds[4 * step + 2], ds[4 * step + 3]);
         fence_async_shared();
+        __syncwarp();
+        release(shared.ds_full(stored.slot()));
+        stored.next();
     }
 
-    // What is left of the tile now, and P of the one ahead, whose S takes the place of this one's slopes.
+    // Takes the dQ owed to the workspace.
+    __device__ __forceinline__ void settle(QueryGradient& dq) {
+        pin(dq);
+        add_query_gradient(dq);
+        release(shared.ds_empty(summed.slot()));
+        summed.next();
+    }
+
+    // What is left of the tile now but for its dQ, that of the tile before where it is owed, and P of the tile ahead, whose S takes the place of
+    // this one's slopes. No consumer waits for what another one stored just now.
+    template <bool OWED>
     __device__ __forceinline__ void step(Scores& s, const QueryWalk& ahead) {
         QueryGradient dq;
         wgmma_wait<0>();
@@ -302,15 +317,14 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         pin(p);
         release(shared.do_empty(at.slot()));
         multiply_keys(s, ahead);
-        if (ACCUMULATE_DQ) multiply_gradients(dq);
+        if (OWED) multiply_gradients(dq);
         accumulate(dk, ds, shared.q(at.slot()));
-        wgmma_wait<ACCUMULATE_DQ ? 2 : 1>();
+        wgmma_wait<OWED ? 2 : 1>();
         pin(s);
         exponentiate(s);
-        if (ACCUMULATE_DQ) {
+        if (OWED) {
             wgmma_wait<1>();
-            pin(dq);
-            add_query_gradient(dq);
+            settle(dq);
         }
         multiply_values(ahead);
         wgmma_wait<1>();
@@ -318,33 +332,43 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         pin(ds);
         release(shared.q_empty(at.slot()));
         activate(s, ahead);
+        before = at;
         at = ahead;
     }
 
     // What is left of the last tile.
+    template <bool OWED>
     __device__ __forceinline__ void finish() {
         QueryGradient dq;
         wgmma_wait<0>();
         pin(dv);
         pin(p);
-        if (ACCUMULATE_DQ) multiply_gradients(dq);
+        if (OWED) multiply_gradients(dq);
         accumulate(dk, ds, shared.q(at.slot()));
         wgmma_wait<0>();
-        if (ACCUMULATE_DQ) pin(dq);
         pin(dk);
         pin(ds);
-        if (ACCUMULATE_DQ) add_query_gradient(dq);
+        if (OWED) settle(dq);
+        if (!ACCUMULATE_DQ) return;
+        before = at;
+        multiply_gradients(dq);
+        wgmma_wait<0>();
+        settle(dq);
     }
 
     // All query tiles.
     __device__ __forceinline__ void sum() {
         Scores s;
         begin(s);
+        differentiate(s);
+        QueryWalk ahead = at.next(keys, problem);
+        if (!ahead.valid(keys)) return finish<false>();
+        step<false>(s, ahead);
         while (true) {
             differentiate(s);
-            const QueryWalk ahead = at.next(keys, problem);
-            if (!ahead.valid(keys)) return finish();
-            step(s, ahead);
+            ahead = at.next(keys, problem);
+            if (!ahead.valid(keys)) return finish<ACCUMULATE_DQ>();
+            step<ACCUMULATE_DQ>(s, ahead);
         }
     }
 
@@ -379,6 +403,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
             mbarrier_init(shared.q_empty(i), USERS);
             mbarrier_init(shared.do_empty(i), USERS);
             mbarrier_init(shared.inspected(i), 2);
+        }
+        for (int i = 0; ACCUMULATE_DQ && i < DS_TILES; ++i) {
+            mbarrier_init(shared.ds_full(i), CONSUMERS * 4);
+            mbarrier_init(shared.ds_empty(i), CONSUMERS * 4);
         }
         if (CAUSAL) store_shared(shared.cleared(), 0);
         mbarrier_init_fence();
