@@ -391,6 +391,7 @@ __device__ __forceinline__ void init_barriers(const Shared& shared, bool again) 
 // Whether some thread's dQ is not finite, so that the block makes it once more; all threads call it.
 __device__ __forceinline__ bool begin_again(const Shared& shared, bool spoiled) {
     if (!block_or(spoiled)) return false;
+    fence_async_shared();  // own rows of Q and dO were loaded from where they now come again
     if (threadIdx.x == 0) init_barriers(shared, true);
     barrier_sync(0, THREADS);
     return true;
