@@ -17,7 +17,8 @@ import (
 //     phase. Barriers beyond mbarrierAgents for a block share one, which may hide races and makes none up.
 //
 // Behind the agents' entries, a clock has for each warp the last epoch whose writes a proxy fence has made visible to the
-// asynchronous agents (the async proxy).
+// asynchronous agents (the async proxy), and behind these the last one whose reads the warp itself has fenced: the loads of
+// others may still be in flight when they are told of, by a barrier as well, and only who made them waits for them.
 type agents struct {
 	warps  int // of the cluster
 	count  int
@@ -71,7 +72,7 @@ func (a *agents) warpgroups() int { return a.blocks * (a.warps / a.blocks / warp
 // clocks is a new clock.
 func (a *agents) clocks() clocks {
 	if a.fences {
-		return make(clocks, a.count+a.warps)
+		return make(clocks, a.count+2*a.warps)
 	}
 	return make(clocks, a.count)
 }
@@ -112,14 +113,22 @@ func (w *warp) describeAgent(agent, reader int) string {
 	return in((agent-a.warps-a.warpgroups()-a.bulk)/a.each, "a copy that completes on an mbarrier")
 }
 
-// proxyFence makes what is known to the warp visible to the asynchronous agents. What lanes beside the active ones wrote in
-// the warp's present epoch is not known to these.
+// readsFenced is the entry of a warp's reads in clocks.
+func (a *agents) readsFenced(warp int) int { return a.count + a.warps + warp }
+
+// proxyFence makes what is known to the warp visible to the asynchronous agents, and completes the active lanes' own reads.
+// What lanes beside the active ones wrote in the warp's present epoch is not known to these.
 func (w *warp) proxyFence() {
 	a := &w.block.cluster.agents
 	if !a.fences {
 		return
 	}
-	seen := w.clock[a.count:]
+	if w.active == w.live {
+		w.clock[a.readsFenced(w.id)] = w.clock[w.id]
+	} else {
+		each(w.active, func(lane int) { w.readFences[lane] = w.clock[w.id] })
+	}
+	seen := w.clock[a.count:][:a.warps]
 	for i := range seen {
 		epoch := w.clock[i]
 		if i == w.id && w.active != w.live {
@@ -139,6 +148,27 @@ func (w *warp) fencedFor(last writeShadow) bool {
 		return true
 	}
 	return c.warp(by).fenced[last.epoch()]>>last.lane()&1 != 0
+}
+
+// checkReadFences reports reads of words from one on that may still be in flight when the copy that the warp starts overwrites
+// them: nobody fenced them who made them. Those that ordinary writes came after are complete.
+func (w *warp) checkReadFences(s *shared, word, n int) {
+	c := w.block.cluster
+	for by, reads := range s.reads[:c.agents.warps] {
+		if reads == nil {
+			continue
+		}
+		known, fenced := w.clock[by], w.clock[c.agents.readsFenced(by)]
+		for i, r := range reads[word : word+n] {
+			switch {
+			case r.epoch() <= fenced || r.epoch() > known || r&overwritten != 0: // in the second case it is a race
+			case r.reader() < lanes && r.epoch() <= c.warp(by).readFences[r.reader()]:
+			default:
+				w.reportShared(MissingFence, firstLane(w.active), word+i, fmt.Sprintf(
+					"writes asynchronously what %s reads at %v, and no fence.proxy.async of its own lies between", w.describeAgent(by, r.reader()), w.block.kernel.sites[r.step()]))
+			}
+		}
+	}
 }
 
 // noteAgentRead checks that an agent that the warp starts may read words from one on, and notes that it does in an epoch.
@@ -168,7 +198,7 @@ func (w *warp) noteAgentWrite(s *shared, agent int, epoch uint32, word, n int) {
 		}
 		s.writes[word+i] = now
 	}
-	w.checkReaders(s, lane, word, n, wholeWord)
+	w.checkReaders(s, lane, word, n, wholeWord, 0)
 }
 
 func (w *warp) checkAgentAccess(lane, word int, last writeShadow, does string, reads bool) {
@@ -201,6 +231,7 @@ func (w *warp) resetAgents() {
 		w.fenced = make(map[uint32]uint32)
 	}
 	clear(w.fenced)
+	w.readFences = vec32{}
 }
 
 // leaveAgents ends a warp's part in what is asynchronous.

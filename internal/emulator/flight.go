@@ -67,9 +67,9 @@ func (w *warp) fly(lane int, to *block, place placement, data []uint32, bar *mba
 	}
 	if to.shared.checked() {
 		if place.row == place.pitch() {
-			w.noteAgentWrite(&to.shared, bar.agent, bar.epoch, place.offset/4, len(data))
+			w.noteCopy(&to.shared, bar, place.offset/4, len(data))
 		} else {
-			place.chunks(func(word, _ int) { w.noteAgentWrite(&to.shared, bar.agent, bar.epoch, word, chunkBytes/4) })
+			place.chunks(func(word, _ int) { w.noteCopy(&to.shared, bar, word, chunkBytes/4) })
 		}
 	}
 	bar.last, bar.lastStep, bar.lastWarp = max(bar.last, bar.phase), w.at, w
@@ -78,6 +78,12 @@ func (w *warp) fly(lane int, to *block, place placement, data []uint32, bar *mba
 		return
 	}
 	f.land()
+}
+
+// noteCopy checks that a copy which completes on an mbarrier may write words from one on, and notes that it does.
+func (w *warp) noteCopy(s *shared, bar *mbarrier, word, n int) {
+	w.noteAgentWrite(s, bar.agent, bar.epoch, word, n)
+	w.checkReadFences(s, word, n)
 }
 
 // lateCompletion says whether asynchronous work that starts now completes as late as it may.

@@ -13,8 +13,8 @@ package emulator
 // written 4. An agent is a warp, or what acts beside warps: see agents.go.
 type writeShadow uint64
 
-// readShadow packs a warp's last reads of a word: epoch 22 | step 20 | unused 12 | bytes 4 | reader 6, which is a lane or one
-// of the below.
+// readShadow packs a warp's last reads of a word: epoch 22 | step 20 | unused 11 | overwritten 1 | bytes 4 | reader 6, which is
+// a lane or one of the below.
 type readShadow uint64
 
 const (
@@ -23,6 +23,9 @@ const (
 )
 
 const inFlight = writeShadow(1) << 21
+
+// overwritten marks reads that an ordinary write came after.
+const overwritten = readShadow(1) << 10
 
 func makeWrite(epoch uint32, step, agent, lane int, bytes uint8) writeShadow {
 	return writeShadow(epoch)<<42 | writeShadow(step&0xfffff)<<22 | writeShadow(agent)<<13 | writeShadow(lane)<<8 | writeShadow(bytes)<<4 | writeShadow(bytes)
@@ -105,18 +108,24 @@ func (w *warp) noteWriteOf(s *shared, lane, word int, values []uint32, bytes uin
 		}
 		s.writes[word+i] = now | writeShadow(last.written())
 	}
-	w.checkReaders(s, lane, word, n, bytes)
+	w.checkReaders(s, lane, word, n, bytes, overwritten)
 }
 
-// checkReaders reports reads that nothing orders before what a lane writes.
-func (w *warp) checkReaders(s *shared, lane, word, n int, bytes uint8) {
+// checkReaders reports reads that nothing orders before what a lane writes, and marks those of which it writes all.
+func (w *warp) checkReaders(s *shared, lane, word, n int, bytes uint8, mark readShadow) {
 	for other, reads := range s.reads {
 		if reads == nil {
 			continue
 		}
 		known := w.clock[other]
 		for i, r := range reads[word : word+n] {
-			if r.epoch() < known || r.bytes()&bytes == 0 {
+			if r.bytes()&bytes == 0 {
+				continue
+			}
+			if r.bytes()&^bytes == 0 {
+				reads[word+i] |= mark
+			}
+			if r.epoch() < known {
 				continue
 			}
 			if other == w.id {

@@ -55,8 +55,10 @@ type warp struct {
 	limits registerLimits
 	fenced map[uint32]uint32 // by epoch, the lanes that have fenced what they wrote in it, where not all have
 	polls  int               // tests of mbarriers in a row that failed
-	order  *rand.Rand
-	recent *allocation // that the last access to global memory hit
+
+	readFences vec32 // by lane, the last epoch whose reads it has fenced while not all lanes did
+	order      *rand.Rand
+	recent     *allocation // that the last access to global memory hit
 }
 
 // suspended is lanes that will run on from a step.

@@ -2,6 +2,7 @@
 // Non-finite values in a tile in shared memory: found, by one warp, or cleared, by any number of threads.
 #include "../common/nonfinite.cuh"
 #include "../ptx/shared_memory.cuh"
+#include "../ptx/tma.cuh"
 
 // Whether all eight elements are finite: where an exponent has a zero bit, the sum with its mask carries into the sign's place.
 __device__ __forceinline__ bool finite(const uint4& chunk) {
@@ -13,11 +14,12 @@ __device__ __forceinline__ bool finite(const uint4& chunk) {
     return (carries & signs) == signs;
 }
 
-// Whether any element of so many bytes is not finite.
+// Whether any element of so many bytes is not finite. The loads are complete then: a copy may overwrite the tile.
 __device__ __forceinline__ bool any_nonfinite(unsigned tile, int bytes, int lane) {
     bool found = false;
 #pragma unroll 4
     for (int offset = lane * 16; offset < bytes; offset += 32 * 16) found |= !finite(load_shared_16(tile + offset));
+    fence_async_shared();
     return __any_sync(0xffffffffu, found);
 }
 

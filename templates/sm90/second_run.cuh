@@ -3,6 +3,7 @@
 #include "../common/plan.cuh"
 #include "../ptx/barrier.cuh"
 #include "../ptx/mbarrier.cuh"
+#include "../ptx/tma.cuh"
 
 // A barrier in its first phase; `again` where it has been in use.
 __device__ __forceinline__ void begin_barrier(unsigned barrier, int arrivals, bool again) {
@@ -14,6 +15,7 @@ __device__ __forceinline__ void begin_barrier(unsigned barrier, int arrivals, bo
 template <class Shared>
 __device__ __forceinline__ bool begin_again(const Shared& shared, bool spoiled) {
     if (!block_or(spoiled)) return false;
+    fence_async_shared();  // copies come again to where this thread read or wrote
     if (threadIdx.x == 0) begin_barriers(shared, true);
     barrier_sync(0, THREADS);
     return true;
