@@ -61,12 +61,12 @@ func TestHopperBudgets(t *testing.T) {
 		shared  int    // where there is a plan
 		want    string // else
 	}{
-		{32, "192x128x2w16t2", 2*192*128 + 4*128*128 + 3072, ""}, // rows of 64 elements, whatever the head dim
-		{96, "128x128x2w12t1", 128*256 + 4*128*256 + 3072, ""},
-		{128, "128x128x2w12t2", 2*128*256 + 4*128*256 + 3072, ""},
-		{128, "128x160x2w12t2", 232448, ""}, // all that a block can have, of shared memory and of registers
-		{192, "128x96x2w12t1", 128*384 + 4*96*384 + 3072, ""},
-		{192, "128x128x2w12t1", 0, "needs 248832 bytes of shared memory per block; legal: up to 232448"},
+		{32, "192x128x2w16t2", 2*192*128 + 4*128*128 + 2048, ""}, // rows of 64 elements, whatever the head dim
+		{96, "128x128x2w12t1", 128*256 + 4*128*256 + 2048, ""},
+		{128, "128x128x2w12t2", 2*128*256 + 4*128*256 + 2048, ""},
+		{128, "128x160x2w12t2", 231424, ""}, // all that a block can have of registers, and but for 1024 bytes of shared memory
+		{192, "128x96x2w12t1", 128*384 + 4*96*384 + 2048, ""},
+		{192, "128x128x2w12t1", 0, "needs 247808 bytes of shared memory per block; legal: up to 232448"},
 		{128, "192x96x2w16t1", 0, "needs 160 registers per thread for accumulators; legal: up to 152"},
 		{128, "128x176x2w12t1", 0, "needs 240 registers per thread for accumulators; legal: up to 224"},
 		{128, "64x192x2w8t1", 0, "needs 256 registers per thread for accumulators; legal: up to 247"},

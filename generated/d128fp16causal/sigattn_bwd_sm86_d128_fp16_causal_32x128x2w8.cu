@@ -50,8 +50,10 @@ constexpr int DS_SCALE_LOG2 = 4;
 
 // The packed value of 2^-5 (times P's scale) in one half: above it the accurate sigmoid's short form is not used.
 constexpr unsigned SHORT_FORM_LIMIT = 0x6000u;
-// Below it sigma of e is e - e^2 within a relative 1e-4.
-constexpr float FIRST_FORM_LIMIT = 0.01f;
+// Below these, in e = exp(x), sigma's forms are within a relative 1e-4: e - e^2 + e^3, and e - CUBIC_B e^2 + CUBIC_C e^3.
+constexpr float SERIES_LIMIT = 0.0464f, CUBIC_LIMIT = 0.143f, CUBIC_B = 0.9925f, CUBIC_C = 0.826f;
+// Below it the slope's is too: e - SLOPE_B e^2 + SLOPE_C e^3.
+constexpr float SLOPE_LIMIT = 0.0894f, SLOPE_B = 1.988f, SLOPE_C = 2.555f;
 // The bits that are all set in an infinity or a NaN.
 constexpr unsigned EXPONENT_BITS = 0x7c00u;
 
@@ -125,8 +127,13 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
-struct BackwardTensorParams {  // of sm_90's fused pass
+struct BackwardTensorParams {  // of sm_90's fused and dK-dV passes
     TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
+    BackwardParams plain;
+};
+
+struct BackwardDQTensorParams {  // of sm_90's dQ pass
+    TensorMap q_map, k_map, v_map, do_map, dq_map;  // [head dim, sequence, head, batch]
     BackwardParams plain;
 };
 

@@ -45,8 +45,10 @@ constexpr int DS_SCALE_LOG2 = 0;
 
 // The packed value of 2^-5 (times P's scale) in one half: above it the accurate sigmoid's short form is not used.
 constexpr unsigned SHORT_FORM_LIMIT = 0x3d00u;
-// Below it sigma of e is e - e^2 within a relative 5e-4.
-constexpr float FIRST_FORM_LIMIT = 0.0221f;
+// Below these, in e = exp(x), sigma's forms are within a relative 5e-4: e - e^2 + e^3, and e - CUBIC_B e^2 + CUBIC_C e^3.
+constexpr float SERIES_LIMIT = 0.0788f, CUBIC_LIMIT = 0.256f, CUBIC_B = 0.9795f, CUBIC_C = 0.722f;
+// Below it the slope's is too: e - SLOPE_B e^2 + SLOPE_C e^3.
+constexpr float SLOPE_LIMIT = 0.153f, SLOPE_B = 1.969f, SLOPE_C = 2.3f;
 // The bits that are all set in an infinity or a NaN.
 constexpr unsigned EXPONENT_BITS = 0x7f80u;
 
@@ -118,8 +120,13 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
-struct BackwardTensorParams {  // of sm_90's fused pass
+struct BackwardTensorParams {  // of sm_90's fused and dK-dV passes
     TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
+    BackwardParams plain;
+};
+
+struct BackwardDQTensorParams {  // of sm_90's dQ pass
+    TensorMap q_map, k_map, v_map, do_map, dq_map;  // [head dim, sequence, head, batch]
     BackwardParams plain;
 };
 
@@ -195,15 +202,17 @@ __device__ __forceinline__ bool short_form_holds(Register largest) {
     return __all_sync(0xffffffffu, max(largest & 0xffffu, largest >> 16) < SHORT_FORM_LIMIT);
 }
 
-// sigma of four values from their e, times 2^P_SCALE_LOG2, with one reciprocal. The clamp keeps the product of four finite and turns an
-// infinite e into sigma = 1; the denominators drop a NaN so that it spoils only its own value.
-__device__ __forceinline__ void sigmoid_long(float (&e)[4]) {
-    constexpr float scale = 1 << P_SCALE_LOG2, unscale = 1.0f / scale, largest = 1e9f * scale;
+// sigma of four values from their e, with one reciprocal; both are times `scale`. Where e is not BOUNDED by SIGMOID_BOUND, a clamp keeps the product
+// of four finite and turns an infinite e into sigma = 1, and the denominators drop a NaN so that it spoils only its own value.
+constexpr float SIGMOID_BOUND = 1e9f;
+template <bool BOUNDED = false>
+__device__ __forceinline__ void sigmoid_long(float (&e)[4], float scale = 1 << P_SCALE_LOG2) {
+    const float unscale = 1.0f / scale, largest = SIGMOID_BOUND * scale;
     float d[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-        d[i] = fmaf(fminf(e[i], largest), unscale, 1.0f);
-        e[i] = min_or_nan(e[i], largest);
+        d[i] = fmaf(BOUNDED ? e[i] : fminf(e[i], largest), unscale, 1.0f);
+        if (!BOUNDED) e[i] = min_or_nan(e[i], largest);
     }
     const float d01 = d[0] * d[1], d23 = d[2] * d[3], r = reciprocal_approx(d01 * d23);
     const float r01 = r * d23, r23 = r * d01;

@@ -5,7 +5,7 @@
 //
 // Tiles of 128 query rows x 64 keys, 2 of K, of V and 2 of Q in flight; a warpgroup loads and 2 compute; one block per SM.
 // At most 168 registers per thread,
-// 199680 bytes of dynamic shared memory per block.
+// 198656 bytes of dynamic shared memory per block.
 //
 // Made by: sigattn-gen --arch sm_90 --head-dims 192 --dtypes bf16 --masks full --passes forward --tiles 128x64x2w12t2
 
@@ -27,7 +27,7 @@ constexpr int STAGES           = 2;      // tiles in flight
 constexpr int WARPS            = 12;     // per block
 constexpr int THREADS          = 384;    // per block
 constexpr int BLOCKS_PER_SM    = 1;      // that registers must allow
-constexpr int SHARED_BYTES     = 199680; // dynamic shared memory per block
+constexpr int SHARED_BYTES     = 198656; // dynamic shared memory per block
 constexpr int Q_TILES          = 2;      // places for Q
 
 // ---- common/dtype_bf16.cuh
@@ -45,8 +45,10 @@ constexpr int DS_SCALE_LOG2 = 0;
 
 // The packed value of 2^-5 (times P's scale) in one half: above it the accurate sigmoid's short form is not used.
 constexpr unsigned SHORT_FORM_LIMIT = 0x3d00u;
-// Below it sigma of e is e - e^2 within a relative 5e-4.
-constexpr float FIRST_FORM_LIMIT = 0.0221f;
+// Below these, in e = exp(x), sigma's forms are within a relative 5e-4: e - e^2 + e^3, and e - CUBIC_B e^2 + CUBIC_C e^3.
+constexpr float SERIES_LIMIT = 0.0788f, CUBIC_LIMIT = 0.256f, CUBIC_B = 0.9795f, CUBIC_C = 0.722f;
+// Below it the slope's is too: e - SLOPE_B e^2 + SLOPE_C e^3.
+constexpr float SLOPE_LIMIT = 0.153f, SLOPE_B = 1.969f, SLOPE_C = 2.3f;
 // The bits that are all set in an infinity or a NaN.
 constexpr unsigned EXPONENT_BITS = 0x7f80u;
 
@@ -118,8 +120,13 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
-struct BackwardTensorParams {  // of sm_90's fused pass
+struct BackwardTensorParams {  // of sm_90's fused and dK-dV passes
     TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
+    BackwardParams plain;
+};
+
+struct BackwardDQTensorParams {  // of sm_90's dQ pass
+    TensorMap q_map, k_map, v_map, do_map, dq_map;  // [head dim, sequence, head, batch]
     BackwardParams plain;
 };
 
@@ -132,9 +139,9 @@ __device__ __forceinline__ int visible_keys_end(int, const Problem& p) { return 
 __device__ __forceinline__ int visible_queries_begin(int, const Problem&) { return 0; }
 
 // ---- common/sigmoid_tile_accurate.cuh
-// The accurate sigmoid for the fragments of a warpgroup's product, whose time it must fit into. With e = exp(x) the first form, e - e^2, takes
-// one instruction behind the exponential. Where some e of a warp's tile is too large for it, the warp goes through the tile again by groups of
-// columns, from the e that it kept.
+// The accurate sigmoid for the fragments of a warpgroup's product, whose time it must fit into. With e = exp(x) the first form takes one
+// instruction behind the exponential where P is not scaled, else three. Where some e of a warp's tile is too large for it, the warp goes through
+// the tile again, from the e that it kept: where registers allow by a form that reaches further and then the long one, else by groups of columns.
 
 // ---- ptx/math.cuh
 // Special functions, NaN-keeping minima and saturating products, one PTX instruction each.
@@ -207,15 +214,17 @@ __device__ __forceinline__ bool short_form_holds(Register largest) {
     return __all_sync(0xffffffffu, max(largest & 0xffffu, largest >> 16) < SHORT_FORM_LIMIT);
 }
 
-// sigma of four values from their e, times 2^P_SCALE_LOG2, with one reciprocal. The clamp keeps the product of four finite and turns an
-// infinite e into sigma = 1; the denominators drop a NaN so that it spoils only its own value.
-__device__ __forceinline__ void sigmoid_long(float (&e)[4]) {
-    constexpr float scale = 1 << P_SCALE_LOG2, unscale = 1.0f / scale, largest = 1e9f * scale;
+// sigma of four values from their e, with one reciprocal; both are times `scale`. Where e is not BOUNDED by SIGMOID_BOUND, a clamp keeps the product
+// of four finite and turns an infinite e into sigma = 1, and the denominators drop a NaN so that it spoils only its own value.
+constexpr float SIGMOID_BOUND = 1e9f;
+template <bool BOUNDED = false>
+__device__ __forceinline__ void sigmoid_long(float (&e)[4], float scale = 1 << P_SCALE_LOG2) {
+    const float unscale = 1.0f / scale, largest = SIGMOID_BOUND * scale;
     float d[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-        d[i] = fmaf(fminf(e[i], largest), unscale, 1.0f);
-        e[i] = min_or_nan(e[i], largest);
+        d[i] = fmaf(BOUNDED ? e[i] : fminf(e[i], largest), unscale, 1.0f);
+        if (!BOUNDED) e[i] = min_or_nan(e[i], largest);
     }
     const float d01 = d[0] * d[1], d23 = d[2] * d[3], r = reciprocal_approx(d01 * d23);
     const float r01 = r * d23, r23 = r * d01;
@@ -252,14 +261,24 @@ __device__ __forceinline__ bool all_below(int bits, float limit) { return __all_
 
 // ---- common/sigmoid_tile_accurate.cuh
 struct SigmoidTile {
-    float scale, bias;  // of the exponent; e carries P's power of two
+    // The quadratic form: of e' = a e, e' - e'^2 is a times sigma's e - a e^2. Its relative error, (1 - a) e - a e^2, turns back from 4.7e-4 to
+    // stay within 5e-4 of either sign for 2.4 times as far as that of e - e^2, and the factor a leaves with O.
+    static constexpr bool QUADRATIC = P_SCALE_LOG2 == 0;
+    static constexpr float QUADRATIC_LIMIT = 0.0537f, QUADRATIC_FACTOR_LOG2 = -1.0f / 16, QUADRATIC_FACTOR = 0.95760328f;
+    static constexpr bool TWO_FORMS = QUADRATIC && THREADS <= 384;  // with more, no registers are left for the second
 
-    __device__ __forceinline__ explicit SigmoidTile(const Problem& problem) : scale(problem.scale_log2), bias(problem.bias_log2 + P_SCALE_LOG2) {}
+    // What P and e come times.
+    static constexpr float FACTOR = QUADRATIC ? QUADRATIC_FACTOR : power_of_two(P_SCALE_LOG2);
+    static constexpr float FACTOR_LOG2 = QUADRATIC ? QUADRATIC_FACTOR_LOG2 : P_SCALE_LOG2;
 
-    // P = sigma(scale * S + bias), times 2^P_SCALE_LOG2. What S was is lost.
+    float scale, bias;  // of the exponent
+
+    __device__ __forceinline__ explicit SigmoidTile(const Problem& problem) : scale(problem.scale_log2), bias(problem.bias_log2 + FACTOR_LOG2) {}
+
+    // P = sigma(scale * S + bias), times FACTOR. What S was is lost.
     template <int COUNT>
     __device__ __forceinline__ void operator()(float (&s)[COUNT], Register (&p)[COUNT / 2]) const {
-        constexpr float limit = FIRST_FORM_LIMIT * power_of_two(P_SCALE_LOG2);
+        constexpr float first_limit = (QUADRATIC ? QUADRATIC_LIMIT : CUBIC_LIMIT) * FACTOR;
         int largest = 0;
 #pragma unroll
         for (int i = 0; i < COUNT; i += 2) {
@@ -268,27 +287,45 @@ struct SigmoidTile {
             p[i / 2] = pack(first_form(s[i]), first_form(s[i + 1]));
             largest = larger(largest, s[i], s[i + 1]);
         }
-        if (all_below(largest, limit)) return;
+        if (all_below(largest, first_limit)) return;
+        if (TWO_FORMS && all_below(largest, CUBIC_LIMIT * FACTOR)) {
+#pragma unroll
+            for (int i = 0; i < COUNT; i += 2) p[i / 2] = pack(cubic(s[i]), cubic(s[i + 1]));
+            return;
+        }
+        if (!QUADRATIC || TWO_FORMS) {
+            if (all_below(largest, SIGMOID_BOUND * FACTOR))
+                rebuild<true, COUNT>(s, p, 0);
+            else
+                rebuild<false, COUNT>(s, p, 0);
+            return;
+        }
         constexpr int GROUP = 8;  // of a thread's values: 16 columns
 #pragma unroll
         for (int first = 0; first < COUNT; first += GROUP) {
             largest = 0;
 #pragma unroll
             for (int i = first; i < first + GROUP; i += 2) largest = larger(largest, s[i], s[i + 1]);
-            if (all_below(largest, limit)) continue;
-#pragma unroll
-            for (int i = first; i < first + GROUP; i += 4) {
-                float four[4] = {s[i], s[i + 1], s[i + 2], s[i + 3]};
-                sigmoid_long(four);
-                p[i / 2] = pack(four[0], four[1]);
-                p[i / 2 + 1] = pack(four[2], four[3]);
-            }
+            if (!all_below(largest, first_limit)) rebuild<false, GROUP>(s, p, first);
         }
     }
 
-    // Relative error e^2.
-    static __device__ __forceinline__ float first_form(float e) {
-        return P_SCALE_LOG2 == 0 ? fmaf(-e, e, e) : fmaf(-e * power_of_two(-P_SCALE_LOG2), e, e);
+    // P of some values by the long form, from e.
+    template <bool BOUNDED, int VALUES, int COUNT>
+    static __device__ __forceinline__ void rebuild(const float (&e)[COUNT], Register (&p)[COUNT / 2], int first) {
+#pragma unroll
+        for (int i = first; i < first + VALUES; i += 4) {
+            float four[4] = {e[i], e[i + 1], e[i + 2], e[i + 3]};
+            sigmoid_long<BOUNDED>(four, FACTOR);
+            p[i / 2] = pack(four[0], four[1]);
+            p[i / 2 + 1] = pack(four[2], four[3]);
+        }
+    }
+
+    static __device__ __forceinline__ float first_form(float e) { return QUADRATIC ? fmaf(-e, e, e) : cubic(e); }
+    static __device__ __forceinline__ float cubic(float e) {
+        constexpr float unscale = 1.0f / FACTOR;
+        return fmaf(e * e, fmaf(e, CUBIC_C * unscale * unscale, -CUBIC_B * unscale), e);
     }
 };
 
@@ -645,76 +682,7 @@ struct Turn {
 };
 
 // ---- sm90/clean.cuh
-// Non-finite values in a tile in shared memory: found, or cleared, by one warp.
-
-// Whether all eight elements are finite: where an exponent has a zero bit, the sum with its mask carries into the sign's place.
-__device__ __forceinline__ bool finite(const uint4& chunk) {
-    constexpr unsigned exponents = EXPONENT_BITS | EXPONENT_BITS << 16, signs = 0x80008000u;
-    unsigned carries = (~chunk.x & exponents) + exponents;
-    carries &= (~chunk.y & exponents) + exponents;
-    carries &= (~chunk.z & exponents) + exponents;
-    carries &= (~chunk.w & exponents) + exponents;
-    return (carries & signs) == signs;
-}
-
-// Whether any element of so many bytes is not finite.
-__device__ __forceinline__ bool any_nonfinite(unsigned tile, int bytes, int lane) {
-    bool found = false;
-#pragma unroll 4
-    for (int offset = lane * 16; offset < bytes; offset += 32 * 16) found |= !finite(load_shared_16(tile + offset));
-    return __any_sync(0xffffffffu, found);
-}
-
-// Zeroes the non-finite elements of so many bytes.
-__device__ __forceinline__ void clear_nonfinite(unsigned tile, int bytes, int lane) {
-#pragma unroll 1
-    for (int offset = lane * 16; offset < bytes; offset += 32 * 16) {
-        const uint4 chunk = load_shared_16(tile + offset);
-        if (finite(chunk)) continue;
-        unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            if (nonfinite(words[i])) words[i] &= 0xffff0000u;
-            if (nonfinite(words[i] >> 16)) words[i] &= 0x0000ffffu;
-            store_shared(tile + offset + 4 * i, words[i]);
-        }
-    }
-}
-
-// ---- sm90/copy.cuh
-// Copies of tiles, panel by panel.
-
-// ---- ptx/mbarrier.cuh
-// Barriers in shared memory that count arrivals, and bytes of asynchronous copies (sm_90 and later). Their phases alternate in parity, the
-// first being 0; of a fresh barrier the phase before, of parity 1, counts as complete.
-
-__device__ __forceinline__ void mbarrier_init(unsigned barrier, int arrivals) {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
-}
-
-// Makes initialised barriers known to asynchronous copies; before the block's own barrier.
-__device__ __forceinline__ void mbarrier_init_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
-
-__device__ __forceinline__ void mbarrier_arrive(unsigned barrier) {
-    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
-}
-
-// Arrives, and lets the phase wait for so many bytes too.
-__device__ __forceinline__ void mbarrier_arrive_expect(unsigned barrier, int bytes) {
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
-}
-
-// Waits until the phase of this parity is complete.
-__device__ __forceinline__ void mbarrier_wait(unsigned barrier, unsigned parity) {
-    unsigned done;
-    do asm volatile(
-        "{\n"
-        ".reg .pred p;\n"
-        "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
-        "selp.u32 %0, 1, 0, p;\n"
-        "}\n" : "=r"(done) : "r"(barrier), "r"(parity) : "memory");
-    while (!done);
-}
+// Non-finite values in a tile in shared memory: found, by one warp, or cleared, by any number of threads.
 
 // ---- ptx/tma.cuh
 // Asynchronous copies of boxes of a tensor [batch, head, sequence, column] between global and shared memory (sm_90 and later). One thread
@@ -750,12 +718,95 @@ __device__ __forceinline__ void fence_async_shared() { asm volatile("fence.proxy
 
 __device__ __forceinline__ void tma_prefetch(const TensorMap& map) { asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory"); }
 
+// ---- sm90/clean.cuh
+// Whether all eight elements are finite: where an exponent has a zero bit, the sum with its mask carries into the sign's place.
+__device__ __forceinline__ bool finite(const uint4& chunk) {
+    constexpr unsigned exponents = EXPONENT_BITS | EXPONENT_BITS << 16, signs = 0x80008000u;
+    unsigned carries = (~chunk.x & exponents) + exponents;
+    carries &= (~chunk.y & exponents) + exponents;
+    carries &= (~chunk.z & exponents) + exponents;
+    carries &= (~chunk.w & exponents) + exponents;
+    return (carries & signs) == signs;
+}
+
+// Whether any element of so many bytes is not finite. The loads are complete then: a copy may overwrite the tile.
+__device__ __forceinline__ bool any_nonfinite(unsigned tile, int bytes, int lane) {
+    bool found = false;
+#pragma unroll 4
+    for (int offset = lane * 16; offset < bytes; offset += 32 * 16) found |= !finite(load_shared_16(tile + offset));
+    fence_async_shared();
+    return __any_sync(0xffffffffu, found);
+}
+
+// Zeroes a thread's share of the non-finite elements of so many bytes.
+__device__ __forceinline__ void clear_nonfinite(unsigned tile, int bytes, int thread, int threads = 32) {
+#pragma unroll 1
+    for (int offset = thread * 16; offset < bytes; offset += threads * 16) {
+        const uint4 chunk = load_shared_16(tile + offset);
+        if (finite(chunk)) continue;
+        unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            if (nonfinite(words[i])) words[i] &= 0xffff0000u;
+            if (nonfinite(words[i] >> 16)) words[i] &= 0x0000ffffu;
+            store_shared(tile + offset + 4 * i, words[i]);
+        }
+    }
+}
+
 // ---- sm90/copy.cuh
+// Copies of tiles, panel by panel.
+
+// ---- ptx/mbarrier.cuh
+// Barriers in shared memory that count arrivals, and bytes of asynchronous copies (sm_90 and later). Their phases alternate in parity, the
+// first being 0; of a fresh barrier the phase before, of parity 1, counts as complete.
+
+__device__ __forceinline__ void mbarrier_init(unsigned barrier, int arrivals) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+
+// Before another mbarrier_init in its place, when nobody waits for it any more.
+__device__ __forceinline__ void mbarrier_invalidate(unsigned barrier) {
+    asm volatile("mbarrier.inval.shared::cta.b64 [%0];" ::"r"(barrier) : "memory");
+}
+
+// Makes initialised barriers known to asynchronous copies; before the block's own barrier.
+__device__ __forceinline__ void mbarrier_init_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
+
+__device__ __forceinline__ void mbarrier_arrive(unsigned barrier) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
+// Arrives, and lets the phase wait for so many bytes too.
+__device__ __forceinline__ void mbarrier_arrive_expect(unsigned barrier, int bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+
+// Waits until the phase of this parity is complete.
+__device__ __forceinline__ void mbarrier_wait(unsigned barrier, unsigned parity) {
+    unsigned done;
+    do asm volatile(
+        "{\n"
+        ".reg .pred p;\n"
+        "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
+        "selp.u32 %0, 1, 0, p;\n"
+        "}\n" : "=r"(done) : "r"(barrier), "r"(parity) : "memory");
+    while (!done);
+}
+
+// ---- sm90/copy.cuh
+// Starts the copy of some panels of `rows` rows from `row` on; the barrier's phase waits for their bytes.
+template <int FIRST, int END>
+__device__ __forceinline__ void load_panels(unsigned place, const TensorMap& map, unsigned barrier, int rows, int row, int head, int batch) {
+#pragma unroll
+    for (int panel = FIRST; panel < END; ++panel)
+        tma_load(place + (panel - FIRST) * rows * PANEL_ROW, map, barrier, panel * PANEL_COLUMNS, row, head, batch);
+}
+
 // Starts the copy of `rows` rows from `row` on; the barrier's phase waits for them.
 __device__ __forceinline__ void load_tile(unsigned tile, const TensorMap& map, unsigned barrier, int rows, int row, int head, int batch) {
     mbarrier_arrive_expect(barrier, tile_bytes(rows));
-#pragma unroll
-    for (int panel = 0; panel < PANELS; ++panel) tma_load(tile + panel * rows * PANEL_ROW, map, barrier, panel * PANEL_COLUMNS, row, head, batch);
+    load_panels<0, PANELS>(tile, map, barrier, rows, row, head, batch);
 }
 
 // Sends 64 rows off, to `row` and on, from a tile of `rows` rows; they form a group of this thread's.
@@ -763,6 +814,25 @@ __device__ __forceinline__ void store_tile(const TensorMap& map, unsigned place,
 #pragma unroll
     for (int panel = 0; panel < PANELS; ++panel) tma_store(map, place + panel * rows * PANEL_ROW, panel * PANEL_COLUMNS, row, head, batch);
     tma_store_commit();
+}
+
+// ---- sm90/second_run.cuh
+// A block's second run over its tiles, with care for values that are not finite: only where the first one's results turned out not to be.
+
+// A barrier in its first phase; `again` where it has been in use.
+__device__ __forceinline__ void begin_barrier(unsigned barrier, int arrivals, bool again) {
+    if (again) mbarrier_invalidate(barrier);
+    mbarrier_init(barrier, arrivals);
+}
+
+// Whether some thread's results are spoiled, so that there is a second run, with all barriers in their first phase; all threads call it.
+template <class Shared>
+__device__ __forceinline__ bool begin_again(const Shared& shared, bool spoiled) {
+    if (!block_or(spoiled)) return false;
+    fence_async_shared();  // copies come again to where this thread read or wrote
+    if (threadIdx.x == 0) begin_barriers(shared, true);
+    barrier_sync(0, THREADS);
+    return true;
 }
 
 // ---- sm90/walk.cuh
@@ -820,12 +890,10 @@ constexpr int KV_BYTES = tile_bytes(TILE_N);
 constexpr int Q_BYTES = tile_bytes(64);  // of one consumer's rows
 constexpr int K_STEPS = HEAD_DIM / 16, V_STEPS = TILE_N / 16;
 constexpr bool CONTINUOUS = Q_TILES > 1;  // the pipeline runs on from one query tile to the next
-constexpr bool STORES_LATE = CAUSAL;      // a finished O leaves beside the next products: faster with short rows of tiles, slower with others
 
-// Shared memory, from a multiple of 1024 bytes: barriers and what Q is of | Q | the ring of K | the ring of V. A second run begins 1024 bytes
-// further on, where its barriers are fresh.
+// Shared memory, from a multiple of 1024 bytes: barriers and what Q is of | Q | the ring of K | the ring of V.
 constexpr int Q_PLACE = 1024, K_RING = Q_PLACE + Q_TILES * CONSUMERS * Q_BYTES, V_RING = K_RING + STAGES * KV_BYTES;
-static_assert(SHARED_BYTES == V_RING + STAGES * KV_BYTES + 2 * 1024 && THREADS == (CONSUMERS + 1) * 128 && STAGES == 2);
+static_assert(SHARED_BYTES == V_RING + STAGES * KV_BYTES + 1024 && THREADS == (CONSUMERS + 1) * 128 && STAGES == 2);
 
 struct Shared {
     unsigned base;
@@ -840,7 +908,7 @@ struct Shared {
     __device__ __forceinline__ unsigned v_empty(int slot) const { return k_full(3 * STAGES + slot); }
     __device__ __forceinline__ unsigned v_landed(int slot) const { return k_full(4 * STAGES + slot); }
     __device__ __forceinline__ unsigned q_full(int tile, int consumer) const { return k_full(5 * STAGES + tile * CONSUMERS + consumer); }
-    __device__ __forceinline__ unsigned q_empty(int tile, int consumer) const { return q_full(Q_TILES + tile, consumer); }
+    __device__ __forceinline__ unsigned o_full(int tile, int consumer) const { return q_full(Q_TILES + tile, consumer); }
     // What Q is of: its first row, how many key tiles that has, head and batch.
     __device__ __forceinline__ unsigned tile(int tile, int consumer) const { return base + 512 + 16 * (tile * CONSUMERS + consumer); }
 };
@@ -859,24 +927,35 @@ __device__ __forceinline__ void load_ring(const ForwardTensorParams& params, con
     }
 }
 
-// Producer: each consumer's rows of Q, and what they are of; a negative row behind the last.
+// Producer: each consumer's rows of Q, and what they are of, a negative row behind the last; in the same places O, which it sends off.
 __device__ __forceinline__ void load_queries(const ForwardTensorParams& params, const Shared shared) {
     Turn<Q_TILES> turn;
     Walk at(params.plain.problem);
-    for (bool more = true; more; at.next_tile(params.plain.problem), turn.next()) {
-        more = at.valid();
-#pragma unroll
+    int left = Q_TILES;  // places behind the last query tile that still take an O in
+    for (int entered = 0; left > 0; ++entered, turn.next()) {
+        const bool more = at.valid();
+#pragma unroll 1
         for (int consumer = 0; consumer < CONSUMERS; ++consumer) {
-            const unsigned full = shared.q_full(turn.slot(), consumer);
-            mbarrier_wait(shared.q_empty(turn.slot(), consumer), turn.parity() ^ 1);
-            store_shared_16(shared.tile(turn.slot(), consumer), make_uint4(more ? at.row0 + consumer * 64 : -1, at.keys, at.head, at.batch));
-            if (!more) {
-                mbarrier_arrive(full);
-                continue;
+            const unsigned place = shared.q(turn.slot(), consumer), tile = shared.tile(turn.slot(), consumer), full = shared.q_full(turn.slot(), consumer);
+            if (entered >= Q_TILES) {
+                mbarrier_wait(shared.o_full(turn.slot(), consumer), turn.parity() ^ 1);
+                const uint4 of = load_shared_16(tile);
+                store_tile(params.o_map, place, 64, of.x, of.z, of.w);
+                tma_store_wait_read();
             }
-            load_tile(shared.q(turn.slot(), consumer), params.q_map, full, 64, at.row0 + consumer * 64, at.head, at.batch);
+            if (left < Q_TILES) continue;
+            store_shared_16(tile, make_uint4(more ? at.row0 + consumer * 64 : -1, at.keys, at.head, at.batch));
+            if (more)
+                load_tile(place, params.q_map, full, 64, at.row0 + consumer * 64, at.head, at.batch);
+            else
+                mbarrier_arrive(full);
         }
+        if (more)
+            at.next_tile(params.plain.problem);
+        else
+            --left;
     }
+    tma_store_wait();
 }
 
 // Producer: passes values on, cleared of non-finite ones where the mask cuts the tile, since 0 * inf is NaN.
@@ -896,14 +975,13 @@ __device__ __forceinline__ void clean_values(const Problem& problem, const Share
 // A consumer warpgroup: 64 query rows at a time.
 struct Consumer {
     const ForwardTensorParams& params;
-    Shared shared;
+    const Shared shared;
     const SigmoidTile sigmoid;
     int key;                 // the key tile of S
     struct {                 // in one register
         unsigned parity : 1;    // of the slots of V; K is a slot ahead
-        unsigned finished : 1;  // O is that of the Q tile before, and not stored yet
-        unsigned storing : 1;   // the last O still leaves from its Q tile
         unsigned spoiled : 1;   // some O was not finite
+        unsigned careful : 1;   // the second run
         unsigned turn : 2;      // of S = Q K^T among the Q tiles
     } is = {};
 
@@ -993,8 +1071,8 @@ struct Consumer {
         if (key >= whole()) hide(p);
     }
 
-    // One step of the pipeline: `p` is P of the key tile in the slot; `next` becomes that of the one ahead. Only where it is not `plain` may the
-    // mask cut that tile, and O be a finished one that must leave first.
+    // One step of the pipeline: `p` is P of the key tile in the slot; `next` becomes that of the one ahead, which the mask may cut where the step is
+    // not `plain`.
     template <int SLOT>
     __device__ __forceinline__ void step(Probabilities& p, Probabilities& next, bool plain) {
         Scores s;
@@ -1002,7 +1080,6 @@ struct Consumer {
         pin(s);
         wgmma_fence();
         multiply_queries(s, SLOT ^ 1);
-        if (STORES_LATE && !plain && is.finished) store();
         mbarrier_wait(shared.v_full(SLOT), is.parity);
         wgmma_fence();
         multiply_values(p, SLOT);
@@ -1032,19 +1109,13 @@ struct Consumer {
         release(shared.v_empty(SLOT));
         is.parity ^= SLOT;
         store();
-        release_queries();
     }
 
     // Moves on by one key tile, to the next query tile after the last; at the end of the pipeline's run it finishes that, and is false.
     template <int SLOT>
     __device__ __forceinline__ bool advance(Probabilities& p, Probabilities& next) {
-        if (CONTINUOUS) release_queries();
         const bool last = ++key == keys();
         if (last) {
-            if (STORES_LATE && is.finished) {  // by the step before
-                store();
-                release_queries();
-            }
             if (CONTINUOUS) ++is.turn;
             if (!CONTINUOUS || !enter()) {
                 finish<SLOT>(p);
@@ -1052,15 +1123,12 @@ struct Consumer {
             }
         }
         step<SLOT>(p, next, false);
-        if (last && STORES_LATE) is.finished = true;
-        if (last && !STORES_LATE) store();
+        if (last) store();
         return true;
     }
 
     // Moves on by as many pairs of key tiles as every row sees whole, within this query tile.
     __device__ __forceinline__ void advance_pairs(Probabilities& even, Probabilities& odd) {
-        if (STORES_LATE && is.finished) return;
-        if (CONTINUOUS) release_queries();
         for (int pairs = (whole() - 1 - key) / 2; pairs > 0; --pairs) {
             step<0>(even, odd, true);
             step<1>(odd, even, true);
@@ -1072,7 +1140,7 @@ struct Consumer {
     __device__ __forceinline__ void run() {
         Probabilities even, odd;
         int slot = 0;
-        is.parity = is.finished = is.storing = is.turn = 0;
+        is.parity = is.turn = 0;
         while (enter()) {
             if (slot == 0)
                 begin<0>(even);
@@ -1092,9 +1160,9 @@ struct Consumer {
         }
     }
 
-    // Sends the finished O off from the place of its Q tile.
+    // Leaves the finished O in the place of its Q tile, for the producer to send off.
     __device__ __forceinline__ void store() {
-        constexpr float unscale = 1.0f / (1 << P_SCALE_LOG2);
+        constexpr float unscale = 1.0f / SigmoidTile::FACTOR;
         const int lane = thread() % 32, row = thread() / 32 * 16 + lane % 16;
         const unsigned place = opaque_shared().q(stored_slot(), consumer());
         barrier_sync(1 + consumer(), 128);  // no warp's products read Q any more
@@ -1111,34 +1179,14 @@ struct Consumer {
             store_matrix_x4(place + swizzled(row, 2 * step + lane / 16, 64), r[0], r[1], r[2], r[3]);
         }
         fence_async_shared();
-        barrier_sync(1 + consumer(), 128);
-        if (thread() == 0) {
-            const uint4 tile = load_shared_16(opaque_shared().tile(stored_slot(), consumer()));
-            store_tile(params.o_map, place, 64, tile.x, tile.z, tile.w);
-        }
+        __syncwarp();
+        release(opaque_shared().o_full(stored_slot(), consumer()));
         clear();
-        is.finished = false;
-        is.storing = true;
         is.spoiled |= zero != 0.0f;
     }
 
     // The Q tile of the O that is stored: S is in the one behind it where the pipeline runs on.
     __device__ __forceinline__ int stored_slot() const { return CONTINUOUS ? q_slot() ^ 1 : 0; }
-
-    // Gives the place of the last stored O back to Q.
-    __device__ __forceinline__ void release_queries() {
-        if (is.storing && thread() == 0) {
-            tma_store_wait_read();
-            mbarrier_arrive(opaque_shared().q_empty(stored_slot(), consumer()));
-        }
-        is.storing = false;
-    }
-
-    // Waits until every O is in global memory, for all of the warpgroup.
-    __device__ __forceinline__ void wait_stored() {
-        if (thread() == 0) tma_store_wait();
-        barrier_sync(1 + consumer(), 128);
-    }
 
     // Adds what was cleared from values to the rows of O that see it.
     __device__ __forceinline__ void restore_cleared() {
@@ -1157,28 +1205,21 @@ struct Consumer {
     }
 };
 
-__device__ __forceinline__ void init_barriers(const Shared& shared) {
+// All barriers, in their first phase; `again` where they have been in use.
+__device__ __forceinline__ void begin_barriers(const Shared& shared, bool again) {
     for (int slot = 0; slot < STAGES; ++slot) {
-        mbarrier_init(shared.k_full(slot), 1);
-        mbarrier_init(shared.k_empty(slot), CONSUMERS * 4);
-        mbarrier_init(shared.v_full(slot), 1);
-        mbarrier_init(shared.v_empty(slot), CONSUMERS * 4);
-        mbarrier_init(shared.v_landed(slot), 1);
+        begin_barrier(shared.k_full(slot), 1, again);
+        begin_barrier(shared.k_empty(slot), CONSUMERS * 4, again);
+        begin_barrier(shared.v_full(slot), 1, again);
+        begin_barrier(shared.v_empty(slot), CONSUMERS * 4, again);
+        begin_barrier(shared.v_landed(slot), 1, again);
     }
     for (int tile = 0; tile < Q_TILES; ++tile)
         for (int consumer = 0; consumer < CONSUMERS; ++consumer) {
-            mbarrier_init(shared.q_full(tile, consumer), 1);
-            mbarrier_init(shared.q_empty(tile, consumer), 1);
+            begin_barrier(shared.q_full(tile, consumer), 1, again);
+            begin_barrier(shared.o_full(tile, consumer), 4, again);
         }
     mbarrier_init_fence();
-}
-
-// Whether some thread's O was not finite, so that the block takes its tiles once more, with barriers of their own; all threads call it.
-__device__ __forceinline__ bool begin_again(const Shared& again, bool spoiled) {
-    if (!block_or(spoiled)) return false;
-    if (threadIdx.x == 0) init_barriers(again);
-    barrier_sync(0, THREADS);
-    return true;
 }
 
 // The producer's warpgroup: a warp for keys, one for values, one for Q, and where hidden values may not be finite one that clears them.
@@ -1193,26 +1234,26 @@ __device__ __forceinline__ void produce(const ForwardTensorParams& params, const
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ ForwardTensorParams params) {
     extern __shared__ unsigned char memory[];
-    const unsigned base = (shared_address(memory) + 1023) & ~1023u;
-    const Shared shared{base}, again{base + 1024};
-    if (threadIdx.x == 0) init_barriers(shared);
+    const Shared shared{(shared_address(memory) + 1023) & ~1023u};
+    if (threadIdx.x == 0) begin_barriers(shared, false);
     __syncthreads();
 
     // A hidden value that is not finite spoils O, which shows in its results. Then, and only then, all is done again with care.
     if (threadIdx.x < 128) {
         if constexpr (CONSUMERS > 1) registers_shrink<PRODUCER_REGISTERS>();
-        bool careful = false;
-        do produce(params, careful ? again : shared, careful);
-        while (CAUSAL && !careful && (careful = begin_again(again, false)));
+        produce(params, shared, false);
+        if (CAUSAL && begin_again(shared, false)) {
+            produce(params, shared, true);
+            barrier_sync(0, THREADS);
+        }
     } else {
         if constexpr (CONSUMERS > 1) registers_grow<CONSUMER_REGISTERS>();
         Consumer consumer(params, shared);
-        bool careful = false;
-        do {
-            consumer.shared = careful ? again : shared;
-            consumer.run();
-            if (CAUSAL) consumer.wait_stored();
-        } while (CAUSAL && !careful && (careful = begin_again(again, consumer.is.spoiled)));
-        if (careful) consumer.restore_cleared();
+        do consumer.run();
+        while (CAUSAL && !consumer.is.careful && (consumer.is.careful = begin_again(shared, consumer.is.spoiled)));
+        if (consumer.is.careful) {
+            barrier_sync(0, THREADS);  // every O is in global memory
+            consumer.restore_cleared();
+        }
     }
 }

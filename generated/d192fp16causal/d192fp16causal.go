@@ -14,14 +14,17 @@
 //	pass    arch   tile      stages  threads  shared memory
 //	fwd     sm_80  128 × 32  3       256      122880
 //	fwd     sm_86  128 × 32  3       256      73728
-//	fwd     sm_90  128 × 64  2       384      199680
+//	fwd     sm_90  128 × 64  2       384      198656
 //	bwd     sm_80  64 × 64   2       256      155760
 //	bwd     sm_86  32 × 64   2       256      98416
 //	bwddkv  sm_80  64 × 64   2       256      147536
 //	bwddkv  sm_86  32 × 64   2       256      98384
+//	bwddkv  sm_90  64 × 64   4       384      231424
 //	bwddq   sm_80  64 × 32   2       128      98320
+//	bwddq   sm_90  128 × 80  4       384      223232
 //	bwdfin  sm_80  64 rows   1       128      0
 //	bwdfin  sm_86  32 rows   1       128      0
+//	bwdfin  sm_90  128 rows  1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
 // arch for later ones; but images for sm_90 run on 9.0 alone, where a tensor map can describe every tensor, as
@@ -56,7 +59,7 @@ var description = sigattn.Package{
 		{
 			Name: "sigattn_fwd_sm90_d192_fp16_causal_128x64x2w12t2",
 			Pass: sigattn.Forward, Arch: sigattn.SM90,
-			TileM: 128, TileN: 64, Threads: 384, SharedBytes: 199680,
+			TileM: 128, TileN: 64, Threads: 384, SharedBytes: 198656,
 		},
 		{
 			Name: "sigattn_bwd_sm80_d192_fp16_causal_64x64x2w8",
@@ -79,9 +82,19 @@ var description = sigattn.Package{
 			TileM: 32, TileN: 64, Threads: 256, SharedBytes: 98384,
 		},
 		{
+			Name: "sigattn_bwddkv_sm90_d192_fp16_causal_64x64x4w12",
+			Pass: sigattn.BackwardDKV, Arch: sigattn.SM90,
+			TileM: 64, TileN: 64, Threads: 384, SharedBytes: 231424,
+		},
+		{
 			Name: "sigattn_bwddq_sm80_d192_fp16_causal_64x32x2w4",
 			Pass: sigattn.BackwardDQ, Arch: sigattn.SM80,
 			TileM: 64, TileN: 32, Threads: 128, SharedBytes: 98320,
+		},
+		{
+			Name: "sigattn_bwddq_sm90_d192_fp16_causal_128x80x4w12",
+			Pass: sigattn.BackwardDQ, Arch: sigattn.SM90,
+			TileM: 128, TileN: 80, Threads: 384, SharedBytes: 223232,
 		},
 		{
 			Name: "sigattn_bwdfin_sm80_d192_fp16_causal_64x16x1w4",
@@ -92,6 +105,11 @@ var description = sigattn.Package{
 			Name: "sigattn_bwdfin_sm86_d192_fp16_causal_32x16x1w4",
 			Pass: sigattn.BackwardFinish, Arch: sigattn.SM86,
 			TileM: 32, TileN: 16, Threads: 128, SharedBytes: 0,
+		},
+		{
+			Name: "sigattn_bwdfin_sm90_d192_fp16_causal_128x16x1w4",
+			Pass: sigattn.BackwardFinish, Arch: sigattn.SM90,
+			TileM: 128, TileN: 16, Threads: 128, SharedBytes: 0,
 		},
 	},
 	Archive: archive,

@@ -13,11 +13,13 @@
 //
 //	pass    arch   tile      stages  threads  shared memory
 //	fwd     sm_80  128 × 64  3       128      32768
-//	fwd     sm_90  192 × 96  2       512      101376
+//	fwd     sm_90  192 × 96  2       512      100352
 //	bwd     sm_80  64 × 128  2       128      57440
 //	bwd     sm_90  64 × 128  4       384      134144
 //	bwddkv  sm_80  64 × 128  2       128      32848
+//	bwddkv  sm_90  64 × 128  4       384      101376
 //	bwddq   sm_80  128 × 64  2       128      32784
+//	bwddq   sm_90  192 × 64  4       512      83968
 //	bwdfin  sm_80  64 rows   1       128      0
 //	bwdfin  sm_90  64 rows   1       128      0
 //
@@ -49,7 +51,7 @@ var description = sigattn.Package{
 		{
 			Name: "sigattn_fwd_sm90_d32_fp16_causal_192x96x2w16t2",
 			Pass: sigattn.Forward, Arch: sigattn.SM90,
-			TileM: 192, TileN: 96, Threads: 512, SharedBytes: 101376,
+			TileM: 192, TileN: 96, Threads: 512, SharedBytes: 100352,
 		},
 		{
 			Name: "sigattn_bwd_sm80_d32_fp16_causal_64x128x2w4b2",
@@ -67,9 +69,19 @@ var description = sigattn.Package{
 			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 32848,
 		},
 		{
+			Name: "sigattn_bwddkv_sm90_d32_fp16_causal_64x128x4w12",
+			Pass: sigattn.BackwardDKV, Arch: sigattn.SM90,
+			TileM: 64, TileN: 128, Threads: 384, SharedBytes: 101376,
+		},
+		{
 			Name: "sigattn_bwddq_sm80_d32_fp16_causal_128x64x2w4b2",
 			Pass: sigattn.BackwardDQ, Arch: sigattn.SM80,
 			TileM: 128, TileN: 64, Threads: 128, SharedBytes: 32784,
+		},
+		{
+			Name: "sigattn_bwddq_sm90_d32_fp16_causal_192x64x4w16",
+			Pass: sigattn.BackwardDQ, Arch: sigattn.SM90,
+			TileM: 192, TileN: 64, Threads: 512, SharedBytes: 83968,
 		},
 		{
 			Name: "sigattn_bwdfin_sm80_d32_fp16_causal_64x16x1w4",

@@ -12,18 +12,17 @@
 // FlashSigmoid, Algorithm 2, for Hopper: the gradients of one tile of TILE_N keys of one key-value head, over all query tiles that see it.
 //
 //     S^T = K Q^T     P = sigma(S)                 dV += P^T dO
-//     dP^T = V dO^T   dS = P (1 - P) dP            dK += dS^T Q         dQ += dS K
+//     dP^T = V dO^T   dS = P (1 - P) dP            dK += dS^T Q         dQ += dS K (with ACCUMULATE_DQ)
 //
 // Everything is transposed: each consumer warpgroup owns 64 keys, and P^T and dS^T leave one product in the registers that the next one reads.
 // Only dS goes through shared memory as well, for dQ, which sums over the keys of all: each warpgroup makes its share of the columns and adds
 // them to a float32 workspace. The first warpgroup feeds the others: one warp loads Q and dO into a ring. The tensor cores always have a product
-// queued; what a consumer does meanwhile:
+// queued; what a consumer does meanwhile, where it has dQ to make:
 //
-//     exp(S)               dQ, dK of the tile before
+//     exp(S)               dQ of the tile before the last, dK of the last
 //     dQ to the workspace  dK
 //     P                    dP
-//     dS                   dV
-//     dS to the others     S of the tile ahead
+//     dS, to the others    dV, then S of the tile ahead
 
 // ---- the plan
 #define KERNEL_NAME sigattn_bwd_sm90_d64_fp16_causal_64x128x4w12
@@ -35,6 +34,7 @@ constexpr int WARPS            = 12;     // per block
 constexpr int THREADS          = 384;    // per block
 constexpr int BLOCKS_PER_SM    = 1;      // that registers must allow
 constexpr int SHARED_BYTES     = 134144; // dynamic shared memory per block
+constexpr bool ACCUMULATE_DQ   = true;   // dQ too, added into a float32 workspace
 
 // ---- common/dtype_fp16.cuh
 // The storage type: IEEE half precision.
@@ -53,8 +53,10 @@ constexpr int DS_SCALE_LOG2 = 4;
 
 // The packed value of 2^-5 (times P's scale) in one half: above it the accurate sigmoid's short form is not used.
 constexpr unsigned SHORT_FORM_LIMIT = 0x6000u;
-// Below it sigma of e is e - e^2 within a relative 1e-4.
-constexpr float FIRST_FORM_LIMIT = 0.01f;
+// Below these, in e = exp(x), sigma's forms are within a relative 1e-4: e - e^2 + e^3, and e - CUBIC_B e^2 + CUBIC_C e^3.
+constexpr float SERIES_LIMIT = 0.0464f, CUBIC_LIMIT = 0.143f, CUBIC_B = 0.9925f, CUBIC_C = 0.826f;
+// Below it the slope's is too: e - SLOPE_B e^2 + SLOPE_C e^3.
+constexpr float SLOPE_LIMIT = 0.0894f, SLOPE_B = 1.988f, SLOPE_C = 2.555f;
 // The bits that are all set in an infinity or a NaN.
 constexpr unsigned EXPONENT_BITS = 0x7c00u;
 
@@ -128,8 +130,13 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
-struct BackwardTensorParams {  // of sm_90's fused pass
+struct BackwardTensorParams {  // of sm_90's fused and dK-dV passes
     TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
+    BackwardParams plain;
+};
+
+struct BackwardDQTensorParams {  // of sm_90's dQ pass
+    TensorMap q_map, k_map, v_map, do_map, dq_map;  // [head dim, sequence, head, batch]
     BackwardParams plain;
 };
 
@@ -150,6 +157,11 @@ __device__ __forceinline__ int visible_queries_begin(int key, const Problem& p) 
 __device__ constexpr float power_of_two(int exponent) {
     return exponent < 0 ? 1.0f / static_cast<float>(1ll << -exponent) : static_cast<float>(1ll << exponent);
 }
+
+// ---- common/sigmoid_slope_accurate.cuh
+// The accurate sigmoid and its slope for the fragments of a warpgroup's product, from one exponential: with e = exp(x), sigma = e / (1 + e) and
+// the slope sigma / (1 + e). Where every e of a warp is below SERIES_LIMIT, sigma is the short form e - e^2 + e^3 and the slope sigma - sigma^2,
+// which cancels nothing there; both are within a relative e^3.
 
 // ---- common/sigmoid_accurate.cuh
 // The accurate sigmoid: with e = exp(x), sigma = e / (1 + e). Where e < 2^-5, as nearly everywhere at b = -ln n, the short form
@@ -215,15 +227,17 @@ __device__ __forceinline__ bool short_form_holds(Register largest) {
     return __all_sync(0xffffffffu, max(largest & 0xffffu, largest >> 16) < SHORT_FORM_LIMIT);
 }
 
-// sigma of four values from their e, times 2^P_SCALE_LOG2, with one reciprocal. The clamp keeps the product of four finite and turns an
-// infinite e into sigma = 1; the denominators drop a NaN so that it spoils only its own value.
-__device__ __forceinline__ void sigmoid_long(float (&e)[4]) {
-    constexpr float scale = 1 << P_SCALE_LOG2, unscale = 1.0f / scale, largest = 1e9f * scale;
+// sigma of four values from their e, with one reciprocal; both are times `scale`. Where e is not BOUNDED by SIGMOID_BOUND, a clamp keeps the product
+// of four finite and turns an infinite e into sigma = 1, and the denominators drop a NaN so that it spoils only its own value.
+constexpr float SIGMOID_BOUND = 1e9f;
+template <bool BOUNDED = false>
+__device__ __forceinline__ void sigmoid_long(float (&e)[4], float scale = 1 << P_SCALE_LOG2) {
+    const float unscale = 1.0f / scale, largest = SIGMOID_BOUND * scale;
     float d[4];
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-        d[i] = fmaf(fminf(e[i], largest), unscale, 1.0f);
-        e[i] = min_or_nan(e[i], largest);
+        d[i] = fmaf(BOUNDED ? e[i] : fminf(e[i], largest), unscale, 1.0f);
+        if (!BOUNDED) e[i] = min_or_nan(e[i], largest);
     }
     const float d01 = d[0] * d[1], d23 = d[2] * d[3], r = reciprocal_approx(d01 * d23);
     const float r01 = r * d23, r23 = r * d01;
@@ -250,11 +264,6 @@ __device__ __forceinline__ void sigmoid_settle(float (&e)[M_BLOCKS][N_BLOCKS][4]
         }
 }
 
-// ---- common/sigmoid_slope_accurate.cuh
-// The accurate sigmoid and its slope for the fragments of a warpgroup's product, from one exponential: with e = exp(x), sigma = e / (1 + e) and
-// the slope sigma / (1 + e). Where every e of a warp is below 2^-5, sigma is the short form e - e^2 + e^3 and the slope sigma - sigma^2, which
-// cancels nothing there; both are within 3e-5.
-
 // ---- common/vote.cuh
 // Votes of a warp on how large its exponentials are, by their bits: floats that are no less than 0 are in order, and any NaN is above them.
 
@@ -272,7 +281,7 @@ __device__ __forceinline__ void sigmoid_slopes(float (&e)[COUNT], Register (&p)[
 #pragma unroll
     for (int i = 0; i < COUNT; i += 2) largest[i / 2 % 4] = larger(largest[i / 2 % 4], e[i], e[i + 1]);
     const int all = max(max(largest[0], largest[1]), max(largest[2], largest[3]));
-    if (all_below(all, scale / 32)) {
+    if (all_below(all, SERIES_LIMIT * scale)) {
 #pragma unroll
         for (int i = 0; i < COUNT; i += 2) {
             const float low = sigmoid_short(e[i]), high = sigmoid_short(e[i + 1]);
@@ -372,22 +381,6 @@ __device__ __forceinline__ uint4 spoil_nonfinite(uint4 chunk, const Element* col
     return make_uint4(words[0], words[1], words[2], words[3]);
 }
 
-// ---- common/visible.cuh
-// Which elements of a lane's fragments the mask and the ends of the sequences leave visible.
-
-// Seen from one (key, query) of the lane's; its other elements lie at constant distances from it.
-struct Visible {
-    int keys, queries;  // from here to the ends of the sequences
-    int diagonal;       // from here to the first key that this query does not see
-
-    __device__ __forceinline__ Visible(int key, int query, const Problem& p)
-        : keys(p.seq_len_k - key), queries(p.seq_len_q - query), diagonal(visible_keys_end(query, p) - key) {}
-
-    __device__ __forceinline__ bool operator()(int key, int query) const {
-        return key < keys && query < queries && (!CAUSAL || key - query < diagonal);
-    }
-};
-
 // ---- common/dq_accumulator.cuh
 // The float32 workspace for dQ: one block of TILE_M x HEAD_DIM per query tile, in the order of the tensor-core accumulators, so that a warp's
 // additions to it are contiguous. It consists of blocks of 16 rows x 8 columns.
@@ -439,22 +432,6 @@ __device__ __forceinline__ bool block_or(bool flag) {
         "selp.b32 %0, 1, 0, q;\n"
         "}\n" : "=r"(any) : "r"(static_cast<int>(flag)) : "memory");
     return any;
-}
-
-// ---- ptx/mma_sync.cuh
-// Loads of the fragments that tensor-core products take, one PTX instruction each (sm_80 and later).
-// Fragments follow the PTX ISA: lane = 4 * g + q holds, of a 16 x 8 accumulator, rows g and g + 8, columns 2q and 2q + 1.
-
-// Four 8 x 8 matrices; lane l points at row l % 8 of matrix l / 8.
-__device__ __forceinline__ void load_matrix_x4(Register (&r)[4], unsigned smem) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(smem) : "memory");
-}
-
-// The same, each matrix transposed on the way.
-__device__ __forceinline__ void load_matrix_x4_transposed(Register (&r)[4], unsigned smem) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(smem) : "memory");
 }
 
 // ---- ptx/opaque.cuh
@@ -722,76 +699,7 @@ struct Turn {
 };
 
 // ---- sm90/clean.cuh
-// Non-finite values in a tile in shared memory: found, or cleared, by one warp.
-
-// Whether all eight elements are finite: where an exponent has a zero bit, the sum with its mask carries into the sign's place.
-__device__ __forceinline__ bool finite(const uint4& chunk) {
-    constexpr unsigned exponents = EXPONENT_BITS | EXPONENT_BITS << 16, signs = 0x80008000u;
-    unsigned carries = (~chunk.x & exponents) + exponents;
-    carries &= (~chunk.y & exponents) + exponents;
-    carries &= (~chunk.z & exponents) + exponents;
-    carries &= (~chunk.w & exponents) + exponents;
-    return (carries & signs) == signs;
-}
-
-// Whether any element of so many bytes is not finite.
-__device__ __forceinline__ bool any_nonfinite(unsigned tile, int bytes, int lane) {
-    bool found = false;
-#pragma unroll 4
-    for (int offset = lane * 16; offset < bytes; offset += 32 * 16) found |= !finite(load_shared_16(tile + offset));
-    return __any_sync(0xffffffffu, found);
-}
-
-// Zeroes the non-finite elements of so many bytes.
-__device__ __forceinline__ void clear_nonfinite(unsigned tile, int bytes, int lane) {
-#pragma unroll 1
-    for (int offset = lane * 16; offset < bytes; offset += 32 * 16) {
-        const uint4 chunk = load_shared_16(tile + offset);
-        if (finite(chunk)) continue;
-        unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            if (nonfinite(words[i])) words[i] &= 0xffff0000u;
-            if (nonfinite(words[i] >> 16)) words[i] &= 0x0000ffffu;
-            store_shared(tile + offset + 4 * i, words[i]);
-        }
-    }
-}
-
-// ---- sm90/copy.cuh
-// Copies of tiles, panel by panel.
-
-// ---- ptx/mbarrier.cuh
-// Barriers in shared memory that count arrivals, and bytes of asynchronous copies (sm_90 and later). Their phases alternate in parity, the
-// first being 0; of a fresh barrier the phase before, of parity 1, counts as complete.
-
-__device__ __forceinline__ void mbarrier_init(unsigned barrier, int arrivals) {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
-}
-
-// Makes initialised barriers known to asynchronous copies; before the block's own barrier.
-__device__ __forceinline__ void mbarrier_init_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
-
-__device__ __forceinline__ void mbarrier_arrive(unsigned barrier) {
-    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
-}
-
-// Arrives, and lets the phase wait for so many bytes too.
-__device__ __forceinline__ void mbarrier_arrive_expect(unsigned barrier, int bytes) {
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
-}
-
-// Waits until the phase of this parity is complete.
-__device__ __forceinline__ void mbarrier_wait(unsigned barrier, unsigned parity) {
-    unsigned done;
-    do asm volatile(
-        "{\n"
-        ".reg .pred p;\n"
-        "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
-        "selp.u32 %0, 1, 0, p;\n"
-        "}\n" : "=r"(done) : "r"(barrier), "r"(parity) : "memory");
-    while (!done);
-}
+// Non-finite values in a tile in shared memory: found, by one warp, or cleared, by any number of threads.
 
 // ---- ptx/tma.cuh
 // Asynchronous copies of boxes of a tensor [batch, head, sequence, column] between global and shared memory (sm_90 and later). One thread
@@ -827,12 +735,95 @@ __device__ __forceinline__ void fence_async_shared() { asm volatile("fence.proxy
 
 __device__ __forceinline__ void tma_prefetch(const TensorMap& map) { asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory"); }
 
+// ---- sm90/clean.cuh
+// Whether all eight elements are finite: where an exponent has a zero bit, the sum with its mask carries into the sign's place.
+__device__ __forceinline__ bool finite(const uint4& chunk) {
+    constexpr unsigned exponents = EXPONENT_BITS | EXPONENT_BITS << 16, signs = 0x80008000u;
+    unsigned carries = (~chunk.x & exponents) + exponents;
+    carries &= (~chunk.y & exponents) + exponents;
+    carries &= (~chunk.z & exponents) + exponents;
+    carries &= (~chunk.w & exponents) + exponents;
+    return (carries & signs) == signs;
+}
+
+// Whether any element of so many bytes is not finite. The loads are complete then: a copy may overwrite the tile.
+__device__ __forceinline__ bool any_nonfinite(unsigned tile, int bytes, int lane) {
+    bool found = false;
+#pragma unroll 4
+    for (int offset = lane * 16; offset < bytes; offset += 32 * 16) found |= !finite(load_shared_16(tile + offset));
+    fence_async_shared();
+    return __any_sync(0xffffffffu, found);
+}
+
+// Zeroes a thread's share of the non-finite elements of so many bytes.
+__device__ __forceinline__ void clear_nonfinite(unsigned tile, int bytes, int thread, int threads = 32) {
+#pragma unroll 1
+    for (int offset = thread * 16; offset < bytes; offset += threads * 16) {
+        const uint4 chunk = load_shared_16(tile + offset);
+        if (finite(chunk)) continue;
+        unsigned words[4] = {chunk.x, chunk.y, chunk.z, chunk.w};
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            if (nonfinite(words[i])) words[i] &= 0xffff0000u;
+            if (nonfinite(words[i] >> 16)) words[i] &= 0x0000ffffu;
+            store_shared(tile + offset + 4 * i, words[i]);
+        }
+    }
+}
+
 // ---- sm90/copy.cuh
+// Copies of tiles, panel by panel.
+
+// ---- ptx/mbarrier.cuh
+// Barriers in shared memory that count arrivals, and bytes of asynchronous copies (sm_90 and later). Their phases alternate in parity, the
+// first being 0; of a fresh barrier the phase before, of parity 1, counts as complete.
+
+__device__ __forceinline__ void mbarrier_init(unsigned barrier, int arrivals) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+
+// Before another mbarrier_init in its place, when nobody waits for it any more.
+__device__ __forceinline__ void mbarrier_invalidate(unsigned barrier) {
+    asm volatile("mbarrier.inval.shared::cta.b64 [%0];" ::"r"(barrier) : "memory");
+}
+
+// Makes initialised barriers known to asynchronous copies; before the block's own barrier.
+__device__ __forceinline__ void mbarrier_init_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
+
+__device__ __forceinline__ void mbarrier_arrive(unsigned barrier) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
+// Arrives, and lets the phase wait for so many bytes too.
+__device__ __forceinline__ void mbarrier_arrive_expect(unsigned barrier, int bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+
+// Waits until the phase of this parity is complete.
+__device__ __forceinline__ void mbarrier_wait(unsigned barrier, unsigned parity) {
+    unsigned done;
+    do asm volatile(
+        "{\n"
+        ".reg .pred p;\n"
+        "mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
+        "selp.u32 %0, 1, 0, p;\n"
+        "}\n" : "=r"(done) : "r"(barrier), "r"(parity) : "memory");
+    while (!done);
+}
+
+// ---- sm90/copy.cuh
+// Starts the copy of some panels of `rows` rows from `row` on; the barrier's phase waits for their bytes.
+template <int FIRST, int END>
+__device__ __forceinline__ void load_panels(unsigned place, const TensorMap& map, unsigned barrier, int rows, int row, int head, int batch) {
+#pragma unroll
+    for (int panel = FIRST; panel < END; ++panel)
+        tma_load(place + (panel - FIRST) * rows * PANEL_ROW, map, barrier, panel * PANEL_COLUMNS, row, head, batch);
+}
+
 // Starts the copy of `rows` rows from `row` on; the barrier's phase waits for them.
 __device__ __forceinline__ void load_tile(unsigned tile, const TensorMap& map, unsigned barrier, int rows, int row, int head, int batch) {
     mbarrier_arrive_expect(barrier, tile_bytes(rows));
-#pragma unroll
-    for (int panel = 0; panel < PANELS; ++panel) tma_load(tile + panel * rows * PANEL_ROW, map, barrier, panel * PANEL_COLUMNS, row, head, batch);
+    load_panels<0, PANELS>(tile, map, barrier, rows, row, head, batch);
 }
 
 // Sends 64 rows off, to `row` and on, from a tile of `rows` rows; they form a group of this thread's.
@@ -840,6 +831,41 @@ __device__ __forceinline__ void store_tile(const TensorMap& map, unsigned place,
 #pragma unroll
     for (int panel = 0; panel < PANELS; ++panel) tma_store(map, place + panel * rows * PANEL_ROW, panel * PANEL_COLUMNS, row, head, batch);
     tma_store_commit();
+}
+
+// ---- sm90/key_rows.cuh
+// What a consumer warpgroup of the backward pass does for the 64 keys that it owns, which are the rows of its products.
+
+// ---- common/visible.cuh
+// Which elements of a lane's fragments the mask and the ends of the sequences leave visible.
+
+// Seen from one (key, query) of the lane's; its other elements lie at constant distances from it.
+struct Visible {
+    int keys, queries;  // from here to the ends of the sequences
+    int diagonal;       // from here to the first key that this query does not see
+
+    __device__ __forceinline__ Visible(int key, int query, const Problem& p)
+        : keys(p.seq_len_k - key), queries(p.seq_len_q - query), diagonal(visible_keys_end(query, p) - key) {}
+
+    __device__ __forceinline__ bool operator()(int key, int query) const {
+        return key < keys && query < queries && (!CAUSAL || key - query < diagonal);
+    }
+};
+
+// ---- ptx/mma_sync.cuh
+// Loads of the fragments that tensor-core products take, one PTX instruction each (sm_80 and later).
+// Fragments follow the PTX ISA: lane = 4 * g + q holds, of a 16 x 8 accumulator, rows g and g + 8, columns 2q and 2q + 1.
+
+// Four 8 x 8 matrices; lane l points at row l % 8 of matrix l / 8.
+__device__ __forceinline__ void load_matrix_x4(Register (&r)[4], unsigned smem) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(smem) : "memory");
+}
+
+// The same, each matrix transposed on the way.
+__device__ __forceinline__ void load_matrix_x4_transposed(Register (&r)[4], unsigned smem) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(smem) : "memory");
 }
 
 // ---- sm90/query_walk.cuh
@@ -867,19 +893,21 @@ struct KeyTile {
     }
 };
 
-struct QueryWalk {
+// Query tile after query tile, each in its place of a ring.
+template <int SLOTS>
+struct RingWalk {
     int head, tile;
-    Turn<STAGES> turn;  // in the ring
+    Turn<SLOTS> turn;
 
-    __device__ __forceinline__ QueryWalk(const KeyTile& keys, const Problem& problem) : tile(keys.first(problem)) {
+    __device__ __forceinline__ RingWalk(const KeyTile& keys, const Problem& problem) : tile(keys.first(problem)) {
         head = tile < keys.last(problem) ? keys.first_head(problem) : keys.end_head;
     }
     __device__ __forceinline__ bool valid(const KeyTile& keys) const { return head < keys.end_head; }
     __device__ __forceinline__ int slot() const { return turn.slot(); }
     __device__ __forceinline__ unsigned parity() const { return turn.parity(); }
 
-    __device__ __forceinline__ QueryWalk next(const KeyTile& keys, const Problem& problem) const {
-        QueryWalk next = *this;
+    __device__ __forceinline__ RingWalk next(const KeyTile& keys, const Problem& problem) const {
+        RingWalk next = *this;
         next.turn.next();
         if (++next.tile < keys.last(problem)) return next;
         next.tile = keys.first(problem);
@@ -887,24 +915,178 @@ struct QueryWalk {
         return next;
     }
 };
+using QueryWalk = RingWalk<STAGES>;
+
+// ---- sm90/key_rows.cuh
+constexpr int K_STEPS = HEAD_DIM / 16, Q_STEPS = TILE_M / 16;
+static_assert(TILE_M == 64);
+
+// Fragments of 64 keys.
+using Scores = float[TILE_M / 2];      // S^T, then the slope P (1 - P); or dP^T
+using Operand = Register[TILE_M / 4];  // P^T or dS^T: four registers are the A operand for 16 queries
+using Gradient = float[HEAD_DIM / 2];  // dV or dK
+
+// Of a product with K or V, registers hold own rows for the first RESIDENT_STEPS steps of 16 columns, which spares shared memory.
+template <int RESIDENT_STEPS>
+struct KeyRows {
+    const BackwardTensorParams& params;
+    const Problem& problem;
+    const KeyTile keys;
+    const int warp;       // of the tile: it owns 16 keys
+    const unsigned rows;  // where this lane stores its row of the warp's matrices in a tile, at column 0
+
+    using OwnRows = Register[RESIDENT_STEPS > 0 ? RESIDENT_STEPS : 1][4];
+
+    __device__ __forceinline__ KeyRows(const BackwardTensorParams& params, const KeyTile& keys, int warp)
+        : params(params), problem(params.plain.problem), keys(keys), warp(warp), rows(swizzled(warp * 16 + lane() % 16, lane() / 16, TILE_N)) {}
+
+    // Who this is, read anew where it is used: few registers are free to keep it.
+    static __device__ __forceinline__ int thread() { return thread_index() - 128; }
+    static __device__ __forceinline__ int lane() { return thread_index() % 32; }
+    __device__ __forceinline__ int first_row() const { return warp / 4 * 64; }  // of the warpgroup, in the tile
+
+    // Gives a place back, a lane per warp.
+    __device__ __forceinline__ void release(unsigned empty) const {
+        if (lane() == 0) mbarrier_arrive(empty);
+    }
+
+    // Keeps own rows of K or V.
+    __device__ __forceinline__ void keep(OwnRows& own, unsigned tile) const {
+#pragma unroll
+        for (int step = 0; step < RESIDENT_STEPS; ++step) load_matrix_x4(own[step], tile + step / 4 * TILE_N * PANEL_ROW + (rows ^ step % 4 * 32));
+    }
+
+    // Starts own rows of K or V times a query tile's; `tile` has the columns of the steps that are not resident.
+    __device__ __forceinline__ void multiply(Scores& scores, OwnRows& own, unsigned tile, unsigned passing) const {
+        const Descriptor a = descriptor(opaque(tile + first_row() * PANEL_ROW), 16), b = descriptor(opaque(passing), 16);
+        forget(scores);
+#pragma unroll
+        for (int step = 0; step < RESIDENT_STEPS; ++step) pin(own[step]);
+        wgmma_fence();
+#pragma unroll
+        for (int step = 0; step < K_STEPS; ++step) {
+            if (step < RESIDENT_STEPS)
+                wgmma_resident(scores, own[step < RESIDENT_STEPS ? step : 0], onward(b, panel_step(step, TILE_M)), step > 0);
+            else
+                wgmma(scores, onward(a, panel_step(step - RESIDENT_STEPS, TILE_N)), onward(b, panel_step(step, TILE_M)), step > 0);
+        }
+        wgmma_commit();
+    }
+
+    // Starts dV += P^T dO or dK += dS^T Q.
+    __device__ __forceinline__ void accumulate(Gradient& gradient, Operand& weights, unsigned passing) const {
+        const Descriptor b = descriptor(opaque(passing), TILE_M * PANEL_ROW);
+        pin(gradient);
+        pin(weights);
+        wgmma_fence();
+#pragma unroll
+        for (int step = 0; step < Q_STEPS; ++step) {
+            const Register a[4] = {weights[4 * step], weights[4 * step + 1], weights[4 * step + 2], weights[4 * step + 3]};
+            wgmma_rows(gradient, a, onward(b, step * 16 * PANEL_ROW), 1);
+        }
+        wgmma_commit();
+    }
+
+    // The exponential of S.
+    __device__ __forceinline__ void exponentiate(Scores& s) const {
+        const float scale = sigmoid_scale(problem.scale_log2), bias = sigmoid_bias(problem.bias_log2);
+#pragma unroll
+        for (int i = 0; i < TILE_M / 2; ++i) s[i] = sigmoid_begin(s[i], scale, bias);
+        pin(s);  // it is not put off
+    }
+
+    // dS^T from dP^T times the slopes.
+    static __device__ __forceinline__ void pack_scores(const Scores& scores, Operand& packed) {
+#pragma unroll
+        for (int i = 0; i < TILE_M / 4; ++i) packed[i] = pack(scores[2 * i], scores[2 * i + 1]);
+    }
+
+    // What this thread's fragments see of a tile.
+    __device__ __forceinline__ Visible visible(int tile) const {
+        return Visible(keys.key0 + warp * 16 + lane() / 4, tile * TILE_M + 2 * (lane() & 3), problem);
+    }
+
+    // Clears P^T where the query does not see the key, or one of them lies beyond its end; the same of dS^T.
+    __device__ __forceinline__ void hide_probabilities(Operand& p, int tile) const {
+        const Visible see = visible(tile);
+#pragma unroll
+        for (int i = 0; i < TILE_M / 4; ++i) {
+            if (!see(i % 2 * 8, i / 2 * 8)) p[i] &= 0xffff0000u;
+            if (!see(i % 2 * 8, i / 2 * 8 + 1)) p[i] &= 0x0000ffffu;
+        }
+    }
+    __device__ __forceinline__ void hide_gradients(Scores& ds, int tile) const {
+        const Visible see = visible(tile);
+#pragma unroll
+        for (int i = 0; i < TILE_M / 2; ++i)
+            if (!see(i / 2 % 2 * 8, i / 4 * 8 + i % 2)) ds[i] = 0.0f;
+    }
+
+    // Stores the warp's 16 rows of a tile at columns [16 * step, 16 * step + 16).
+    __device__ __forceinline__ void store_matrices(unsigned tile, int step, Register a, Register b, Register c, Register d) const {
+        store_matrix_x4(tile + step / 4 * TILE_N * PANEL_ROW + (rows ^ step % 4 * 32), a, b, c, d);
+    }
+
+    // Waits for the warpgroup's other warps.
+    static __device__ __forceinline__ void join() { barrier_sync(1 + thread_index() / 128, 128); }
+
+    // Sends own rows of dK or dV off from the place of own rows of a tile.
+    __device__ __forceinline__ void store(const Gradient& gradient, float factor, unsigned tile, const TensorMap& map) const {
+#pragma unroll
+        for (int step = 0; step < K_STEPS; ++step) {
+            Register r[4];
+#pragma unroll
+            for (int i = 0; i < 4; ++i) r[i] = pack(gradient[8 * step + 2 * i] * factor, gradient[8 * step + 2 * i + 1] * factor);
+            store_matrices(tile, step, r[0], r[1], r[2], r[3]);
+        }
+        fence_async_shared();
+        join();
+        if (thread() % 128 == 0) store_tile(map, tile + first_row() * PANEL_ROW, TILE_N, keys.key0 + first_row(), keys.kv_head, keys.batch);
+    }
+
+    // Gives own rows of dK or dV what clearing kept from them: NaN for dK, for dV dO itself, where P is positive.
+    template <bool DK>
+    __device__ __forceinline__ void restore_cleared(unsigned cleared) const {
+        if (thread() % 128 == 0) tma_store_wait();
+        join();
+        if (load_shared(cleared) == 0) return;
+        const BackwardParams& plain = params.plain;
+        const Rows k(plain.k, plain.k_strides, keys.batch, keys.kv_head);
+        const Rows gradient(DK ? plain.dk : plain.dv, DK ? plain.dk_strides : plain.dv_strides, keys.batch, keys.kv_head);
+        for (int index = thread() % 128; index < 64 * K_STEPS * 2; index += 128) {
+            const int key = keys.key0 + first_row() + index / (K_STEPS * 2), column = index % (K_STEPS * 2) * 8;
+            if (key >= problem.seq_len_k || column >= problem.head_dim) continue;
+            uint4* const out = reinterpret_cast<uint4*>(const_cast<Element*>(gradient.row(key)) + column);
+            const int first = visible_queries_begin(key, problem);
+            for (int head = keys.first_head(problem); head < keys.end_head; ++head) {
+                const Rows q(plain.q, plain.q_strides, keys.batch, head), d_o(plain.d_o, plain.do_strides, keys.batch, head);
+                if constexpr (DK)
+                    *out = spoil_nonfinite(*out, q.data + column, q.stride, first, problem.seq_len_q);
+                else
+                    *out = add_nonfinite(*out, d_o.data + column, d_o.stride, first, problem.seq_len_q, k.row(key), q, problem.head_dim, problem.scale);
+            }
+        }
+    }
+};
 
 // ---- sm90/backward.cu
 constexpr int KV_BYTES = tile_bytes(TILE_N), Q_BYTES = tile_bytes(TILE_M);
-constexpr int DS_BYTES = TILE_N * PANEL_ROW;  // dS^T: rows of TILE_M queries
-constexpr int K_STEPS = HEAD_DIM / 16, Q_STEPS = TILE_M / 16, KEY_STEPS = TILE_N / 16;
+constexpr int DS_TILES = 2, DS_BYTES = ACCUMULATE_DQ ? TILE_N * PANEL_ROW : 0;  // dS^T: rows of TILE_M queries
+constexpr int KEY_STEPS = TILE_N / 16;
 // Of dQ, one consumer's columns. Where half of them would end within a panel, each takes a panel, of which some columns are none.
 constexpr int DQ_COLUMNS = HEAD_DIM == 96 ? 64 : HEAD_DIM / CONSUMERS;
 constexpr int DQ_PANEL_BYTES = HEAD_DIM > 64 ? TILE_N * PANEL_ROW : 2 * DQ_COLUMNS;  // from one consumer's columns of K to the next one's
-constexpr bool RESIDENT = HEAD_DIM <= 64;  // registers hold own rows of K and V, which spares shared memory
-constexpr bool DIRECT = HEAD_DIM <= 64;    // dQ goes to the workspace from registers, where there is little of it
-constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = 1;                              // the named barrier of them all
+constexpr bool DIRECT = HEAD_DIM <= 64 || !ACCUMULATE_DQ;  // dQ goes to the workspace from registers, where there is little of it
+constexpr int RESIDENT_STEPS = HEAD_DIM <= 64 ? K_STEPS : 0;
+constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = 1;  // the named barrier of them all
+constexpr int USERS = CONSUMERS * 4 + CAUSAL;             // warps that a slot's Q, or its dO, waits for: the consumers' and the one that looks through it
 
 // Shared memory, from a multiple of 1024 bytes: K | V | the ring of Q and dO | two tiles of dS | dQ on its way | barriers and flags.
-constexpr int V_OFFSET = KV_BYTES, RING = 2 * KV_BYTES, DS_OFFSET = RING + 2 * STAGES * Q_BYTES, DQ_OFFSET = DS_OFFSET + 2 * DS_BYTES;
+constexpr int V_OFFSET = KV_BYTES, RING = 2 * KV_BYTES, DS_OFFSET = RING + 2 * STAGES * Q_BYTES, DQ_OFFSET = DS_OFFSET + DS_TILES * DS_BYTES;
 constexpr int DQ_BYTES = 16 * DQ_COLUMNS * 4;  // of one warp's sums
 constexpr int BARRIERS = DQ_OFFSET + (DIRECT ? 0 : CONSUMERS * 4 * DQ_BYTES);
 static_assert(SHARED_BYTES == BARRIERS + 3072 && THREADS == (CONSUMERS + 1) * 128);
-static_assert(TILE_M == 64 && TILE_N == CONSUMERS * 64 && CONSUMERS == 2 && STAGES >= 2 && STAGES <= 8 && HEAD_DIM <= 128);
+static_assert(TILE_N == CONSUMERS * 64 && CONSUMERS == 2 && STAGES >= 2 && STAGES <= 8 && HEAD_DIM <= 128);
 
 struct Shared {
     unsigned base;
@@ -913,7 +1095,7 @@ struct Shared {
     __device__ __forceinline__ unsigned v() const { return base + V_OFFSET; }
     __device__ __forceinline__ unsigned q(int slot) const { return base + RING + slot * Q_BYTES; }
     __device__ __forceinline__ unsigned d_o(int slot) const { return q(STAGES + slot); }
-    __device__ __forceinline__ unsigned ds(int parity) const { return base + DS_OFFSET + parity * DS_BYTES; }
+    __device__ __forceinline__ unsigned ds(int place) const { return base + DS_OFFSET + place * DS_BYTES; }
     __device__ __forceinline__ unsigned dq(int warp) const { return base + DQ_OFFSET + warp * DQ_BYTES; }
     // A consumer thread's share of the bias gradient of one head.
     __device__ __forceinline__ unsigned dbias(int thread) const { return base + BARRIERS + 1024 + 4 * thread; }
@@ -925,6 +1107,9 @@ struct Shared {
     __device__ __forceinline__ unsigned q_empty(int slot) const { return q_full(2 * STAGES + slot); }
     __device__ __forceinline__ unsigned do_empty(int slot) const { return q_full(3 * STAGES + slot); }
     __device__ __forceinline__ unsigned inspected(int slot) const { return q_full(4 * STAGES + slot); }
+    // And a tile of dS there, and read by every consumer.
+    __device__ __forceinline__ unsigned ds_full(int place) const { return q_full(5 * STAGES + place); }
+    __device__ __forceinline__ unsigned ds_empty(int place) const { return ds_full(DS_TILES + place); }
     // Flags: whether a slot's Q, its dO, or K holds non-finite values, and whether any were cleared.
     __device__ __forceinline__ unsigned dirty_q(int slot) const { return base + BARRIERS + 512 + 4 * slot; }
     __device__ __forceinline__ unsigned dirty_do(int slot) const { return dirty_q(STAGES + slot); }
@@ -950,16 +1135,19 @@ __device__ __forceinline__ void load(const BackwardTensorParams& params, const S
 }
 
 // Producer: a warp looks through Q, or dO, of the tiles that the mask cuts, since a hidden query's dS = 0 times an infinity is NaN in dK, and so
-// with dV; another one through K, for dQ. Consumers do what it takes.
+// with dV; another one through K, for dQ. Consumers do what it takes. The first two hold the other tiles too, so as not to fall behind.
 __device__ __forceinline__ void inspect_queries(const Problem& problem, const Shared shared, const KeyTile& keys, bool d_o, int lane) {
     for (QueryWalk at(keys, problem); at.valid(keys); at = at.next(keys, problem)) {
         const int slot = at.slot();
         mbarrier_wait(d_o ? shared.do_full(slot) : shared.q_full(slot), at.parity());
-        if (!keys.masked(at.tile, problem)) continue;
-        const bool dirty = any_nonfinite(d_o ? shared.d_o(slot) : shared.q(slot), Q_BYTES, lane);
-        if (lane != 0) continue;
-        store_shared(d_o ? shared.dirty_do(slot) : shared.dirty_q(slot), dirty);
-        mbarrier_arrive(shared.inspected(slot));
+        if (keys.masked(at.tile, problem)) {
+            const bool dirty = any_nonfinite(d_o ? shared.d_o(slot) : shared.q(slot), Q_BYTES, lane);
+            if (lane == 0) {
+                store_shared(d_o ? shared.dirty_do(slot) : shared.dirty_q(slot), dirty);
+                mbarrier_arrive(shared.inspected(slot));
+            }
+        }
+        if (lane == 0) mbarrier_arrive(d_o ? shared.do_empty(slot) : shared.q_empty(slot));
     }
 }
 __device__ __forceinline__ void inspect_keys(const Problem& problem, const Shared shared, const KeyTile& keys, int lane) {
@@ -971,66 +1159,27 @@ __device__ __forceinline__ void inspect_keys(const Problem& problem, const Share
     mbarrier_arrive(shared.keys_inspected());
 }
 
-// A consumer warpgroup: 64 keys.
-struct Consumer {
-    const BackwardTensorParams& params;
-    const Problem& problem;
+// A consumer warpgroup.
+struct Consumer : KeyRows<RESIDENT_STEPS> {
     const Shared shared;
-    const KeyTile keys;
-    const int warp;       // of all consumers'; it owns 16 keys
-    const unsigned rows;  // where this lane stores its row of the warp's matrices in a tile, at column 0
-    QueryWalk at;         // the query tile now
+    QueryWalk at, before;      // the query tile now, and the one whose dQ is owed
+    Turn<DS_TILES> stored, summed;  // the places of their dS
     unsigned inspections = 0;  // the parities of the slots' inspected barriers
 
-    using Scores = float[TILE_M / 2];      // S^T, then the slope P (1 - P); or dP^T
-    using Operand = Register[TILE_M / 4];  // P^T or dS^T: four registers are the A operand for 16 queries
     using QueryGradient = float[DQ_COLUMNS / 2];
-    float dk[HEAD_DIM / 2], dv[HEAD_DIM / 2];
+    Gradient dk, dv;
     Scores dp;
     Operand p, ds;
-    using OwnRows = Register[RESIDENT ? K_STEPS : 1][4];
     OwnRows k, v;
 
     __device__ __forceinline__ Consumer(const BackwardTensorParams& params, const Shared shared, const KeyTile& keys, int warp)
-        : params(params), problem(params.plain.problem), shared(shared), keys(keys), warp(warp),
-          rows(swizzled(warp * 16 + lane() % 16, lane() / 16, TILE_N)), at(keys, params.plain.problem) {
+        : KeyRows(params, keys, warp), shared(shared), at(keys, params.plain.problem), before(at) {
 #pragma unroll
         for (int i = 0; i < HEAD_DIM / 2; ++i) dk[i] = dv[i] = 0.0f;
-        store_shared(shared.dbias(thread()), 0);
+        if (ACCUMULATE_DQ) store_shared(shared.dbias(thread()), 0);
     }
 
-    // Who this is, read anew where it is used: few registers are free to keep it.
-    static __device__ __forceinline__ int thread() { return thread_index() - 128; }
-    static __device__ __forceinline__ int lane() { return thread_index() % 32; }
     __device__ __forceinline__ int consumer() const { return warp / 4; }
-
-    // Gives a slot back, a lane per warp.
-    __device__ __forceinline__ void release(unsigned empty) const {
-        if (lane() == 0) mbarrier_arrive(empty);
-    }
-
-    // Keeps own rows of K or V.
-    __device__ __forceinline__ void keep(OwnRows& own, unsigned tile) const {
-#pragma unroll
-        for (int step = 0; RESIDENT && step < K_STEPS; ++step) load_matrix_x4(own[step], tile + (rows ^ step * 32));
-    }
-
-    // Starts own rows of K or V times a query tile's.
-    __device__ __forceinline__ void multiply(Scores& scores, OwnRows& own, unsigned tile, unsigned passing) const {
-        const Descriptor a = descriptor(opaque(tile + consumer() * 64 * PANEL_ROW), 16), b = descriptor(opaque(passing), 16);
-        forget(scores);
-#pragma unroll
-        for (int step = 0; RESIDENT && step < K_STEPS; ++step) pin(own[step]);
-        wgmma_fence();
-#pragma unroll
-        for (int step = 0; step < K_STEPS; ++step) {
-            if constexpr (RESIDENT)
-                wgmma_resident(scores, own[step], onward(b, panel_step(step, TILE_M)), step > 0);
-            else
-                wgmma(scores, onward(a, panel_step(step, TILE_N)), onward(b, panel_step(step, TILE_M)), step > 0);
-        }
-        wgmma_commit();
-    }
 
     // Starts S^T = K Q^T, dP^T = V dO^T of a tile.
     __device__ __forceinline__ void multiply_keys(Scores& s, const QueryWalk& of) {
@@ -1042,26 +1191,10 @@ struct Consumer {
         multiply(dp, v, shared.v(), shared.d_o(of.slot()));
     }
 
-    // Starts dV += P^T dO or dK += dS^T Q.
-    __device__ __forceinline__ void accumulate(float (&gradient)[HEAD_DIM / 2], Operand& weights, unsigned passing) const {
-        const Descriptor b = descriptor(opaque(passing), TILE_M * PANEL_ROW);
-        pin(gradient);
-        pin(weights);
-        wgmma_fence();
-#pragma unroll
-        for (int step = 0; step < Q_STEPS; ++step) {
-            const Register a[4] = {weights[4 * step], weights[4 * step + 1], weights[4 * step + 2], weights[4 * step + 3]};
-            wgmma_rows(gradient, a, onward(b, step * 16 * PANEL_ROW), 1);
-        }
-        wgmma_commit();
-    }
-
-    // Where dS of the tile now lies.
-    __device__ __forceinline__ unsigned ds_tile() const { return shared.ds(at.turn.at % 2); }
-
-    // Starts own columns of dQ = dS K.
+    // Starts own columns of dQ = dS K of the tile before, once all of dS is there.
     __device__ __forceinline__ void multiply_gradients(QueryGradient& dq) const {
-        const Descriptor a = descriptor(opaque(ds_tile()), 16), b = descriptor(opaque(shared.k() + consumer() * DQ_PANEL_BYTES), TILE_N * PANEL_ROW);
+        mbarrier_wait(shared.ds_full(summed.slot()), summed.parity());
+        const Descriptor a = descriptor(opaque(shared.ds(summed.slot())), 16), b = descriptor(opaque(shared.k() + consumer() * DQ_PANEL_BYTES), TILE_N * PANEL_ROW);
         forget(dq);
         wgmma_fence();
 #pragma unroll
@@ -1069,40 +1202,11 @@ struct Consumer {
         wgmma_commit();
     }
 
-    // The exponential of S.
-    __device__ __forceinline__ void exponentiate(Scores& s) const {
-        const float scale = sigmoid_scale(problem.scale_log2), bias = sigmoid_bias(problem.bias_log2);
-#pragma unroll
-        for (int i = 0; i < TILE_M / 2; ++i) s[i] = sigmoid_begin(s[i], scale, bias);
-        pin(s);  // it is not put off
-    }
-
-    // What this thread's fragments see of a tile.
-    __device__ __forceinline__ Visible visible(const QueryWalk& of) const {
-        return Visible(keys.key0 + warp * 16 + lane() / 4, of.tile * TILE_M + 2 * (lane() & 3), problem);
-    }
-
-    // Clears P^T where the query does not see the key, or one of them lies beyond its end; the same of dS^T.
-    __device__ __forceinline__ void hide_probabilities(const QueryWalk& of) {
-        const Visible see = visible(of);
-#pragma unroll
-        for (int i = 0; i < TILE_M / 4; ++i) {
-            if (!see(i % 2 * 8, i / 2 * 8)) p[i] &= 0xffff0000u;
-            if (!see(i % 2 * 8, i / 2 * 8 + 1)) p[i] &= 0x0000ffffu;
-        }
-    }
-    __device__ __forceinline__ void hide_gradients() {
-        const Visible see = visible(at);
-#pragma unroll
-        for (int i = 0; i < TILE_M / 2; ++i)
-            if (!see(i / 2 % 2 * 8, i / 4 * 8 + i % 2)) dp[i] = 0.0f;
-    }
-
     // P^T of a tile, and the slopes in the place of the exponentials.
     __device__ __forceinline__ void activate(Scores& s, const QueryWalk& of) {
         sigmoid_slopes(s, p);
         if (!keys.masked(of.tile, problem)) return;
-        hide_probabilities(of);
+        hide_probabilities(p, of.tile);
         if (CAUSAL) clean(of.slot());
     }
 
@@ -1110,14 +1214,16 @@ struct Consumer {
     __device__ __forceinline__ void clean(int slot) {
         mbarrier_wait(shared.inspected(slot), inspections >> slot & 1);
         inspections ^= 1u << slot;
-        if (load_shared(shared.dirty_q(slot)) == 0 && load_shared(shared.dirty_do(slot)) == 0) return;
+        const unsigned dirty = load_shared(shared.dirty_q(slot)) | load_shared(shared.dirty_do(slot));
+        __syncwarp();  // lane 0 gives the slot back for them all, and the flags with it
+        if (dirty == 0) return;
         wgmma_wait<0>();
         pin(dp);
         barrier_sync(SYNC, ALL_CONSUMERS);
         constexpr int share = Q_BYTES / (CONSUMERS * 4);
         clear_nonfinite(shared.q(slot) + warp * share, share, lane());
         clear_nonfinite(shared.d_o(slot) + warp * share, share, lane());
-        store_shared(shared.cleared(), 1);
+        if (thread() == 0) store_shared(shared.cleared(), 1);
         fence_async_shared();
         barrier_sync(SYNC, ALL_CONSUMERS);
     }
@@ -1141,15 +1247,10 @@ struct Consumer {
                 sum * power_of_two(-DS_SCALE_LOG2);
     }
 
-    // Stores the warp's 16 rows of a tile at columns [16 * step, 16 * step + 16).
-    __device__ __forceinline__ void store_matrices(unsigned tile, int step, Register a, Register b, Register c, Register d) const {
-        store_matrix_x4(tile + step / 4 * TILE_N * PANEL_ROW + (rows ^ step % 4 * 32), a, b, c, d);
-    }
-
-    // Adds own rows and columns of the tile's dQ to the workspace, where they lie side by side.
+    // Adds own rows and columns of that tile's dQ to the workspace, where they lie side by side.
     __device__ __forceinline__ void add_query_gradient(const QueryGradient& dq) const {
-        float* const sums = dq_tile(params.plain.dq_accum, problem, keys.batch, at.head, at.tile);
-        if (CAUSAL && keys.masked(at.tile, problem)) {
+        float* const sums = dq_tile(params.plain.dq_accum, problem, keys.batch, before.head, before.tile);
+        if (CAUSAL && keys.masked(before.tile, problem)) {
             mbarrier_wait(shared.keys_inspected(), 0);
             if (load_shared(shared.dirty_keys()) != 0) return add_visible(sums);
         }
@@ -1179,11 +1280,11 @@ struct Consumer {
 
     // The same of the visible keys alone, one element after another: where K is not finite, a hidden key's dS = 0 would spoil dQ.
     __device__ __forceinline__ void add_visible(float* sums) const {
-        const unsigned ds = ds_tile();
+        const unsigned ds = shared.ds(summed.slot());
 #pragma unroll 1
         for (int index = thread() % 128; index < TILE_M * DQ_COLUMNS; index += 128) {
             const int query = index / DQ_COLUMNS, column = consumer() * DQ_COLUMNS + index % DQ_COLUMNS;
-            const int end = visible_keys_end(at.tile * TILE_M + query, problem) - keys.key0;
+            const int end = visible_keys_end(before.tile * TILE_M + query, problem) - keys.key0;
             if (column >= HEAD_DIM) continue;
             float sum = 0.0f;
 #pragma unroll 1
@@ -1220,16 +1321,31 @@ struct Consumer {
         pin(dp);
 #pragma unroll
         for (int i = 0; i < TILE_M / 2; ++i) dp[i] *= slopes[i];
-        if (keys.masked(at.tile, problem)) hide_gradients();
-        if (params.plain.dbias_partial != nullptr) add_dbias();
+        if (keys.masked(at.tile, problem)) hide_gradients(dp, at.tile);
+        if (ACCUMULATE_DQ && params.plain.dbias_partial != nullptr) add_dbias();
+        pack_scores(dp, ds);
+        if (!ACCUMULATE_DQ) return;
+        mbarrier_wait(shared.ds_empty(stored.slot()), stored.parity() ^ 1);
+        const unsigned tile = shared.ds(stored.slot());
 #pragma unroll
-        for (int i = 0; i < TILE_M / 4; ++i) ds[i] = pack(dp[2 * i], dp[2 * i + 1]);
-#pragma unroll
-        for (int step = 0; step < Q_STEPS; ++step) store_matrices(ds_tile(), step, ds[4 * step], ds[4 * step + 1], ds[4 * step + 2], ds[4 * step + 3]);
+        for (int step = 0; step < Q_STEPS; ++step) store_matrices(tile, step, ds[4 * step], ds[4 * step + 1], ds[4 * step + 2], ds[4 * step + 3]);
         fence_async_shared();
+        __syncwarp();
+        release(shared.ds_full(stored.slot()));
+        stored.next();
     }
 
-    // What is left of the tile now, and P of the one ahead, whose S takes the place of this one's slopes.
+    // Takes the dQ owed to the workspace.
+    __device__ __forceinline__ void settle(QueryGradient& dq) {
+        pin(dq);
+        add_query_gradient(dq);
+        release(shared.ds_empty(summed.slot()));
+        summed.next();
+    }
+
+    // What is left of the tile now but for its dQ, that of the tile before where it is owed, and P of the tile ahead, whose S takes the place of
+    // this one's slopes. No consumer waits for what another one stored just now.
+    template <bool OWED>
     __device__ __forceinline__ void step(Scores& s, const QueryWalk& ahead) {
         QueryGradient dq;
         wgmma_wait<0>();
@@ -1237,99 +1353,74 @@ struct Consumer {
         pin(p);
         release(shared.do_empty(at.slot()));
         multiply_keys(s, ahead);
-        barrier_sync(SYNC, ALL_CONSUMERS);
-        multiply_gradients(dq);
+        if (OWED) multiply_gradients(dq);
         accumulate(dk, ds, shared.q(at.slot()));
-        wgmma_wait<2>();
+        wgmma_wait<OWED ? 2 : 1>();
         pin(s);
         exponentiate(s);
-        wgmma_wait<1>();
-        pin(dq);
-        add_query_gradient(dq);
+        if (OWED) {
+            wgmma_wait<1>();
+            settle(dq);
+        }
         multiply_values(ahead);
         wgmma_wait<1>();
         pin(dk);
         pin(ds);
         release(shared.q_empty(at.slot()));
         activate(s, ahead);
+        before = at;
         at = ahead;
     }
 
     // What is left of the last tile.
+    template <bool OWED>
     __device__ __forceinline__ void finish() {
         QueryGradient dq;
         wgmma_wait<0>();
         pin(dv);
         pin(p);
-        barrier_sync(SYNC, ALL_CONSUMERS);
-        multiply_gradients(dq);
+        if (OWED) multiply_gradients(dq);
         accumulate(dk, ds, shared.q(at.slot()));
         wgmma_wait<0>();
-        pin(dq);
         pin(dk);
         pin(ds);
-        add_query_gradient(dq);
+        if (OWED) settle(dq);
+        if (!ACCUMULATE_DQ) return;
+        before = at;
+        multiply_gradients(dq);
+        wgmma_wait<0>();
+        settle(dq);
     }
 
     // All query tiles.
     __device__ __forceinline__ void sum() {
         Scores s;
         begin(s);
+        differentiate(s);
+        QueryWalk ahead = at.next(keys, problem);
+        if (!ahead.valid(keys)) return finish<false>();
+        step<false>(s, ahead);
         while (true) {
             differentiate(s);
-            const QueryWalk ahead = at.next(keys, problem);
-            if (!ahead.valid(keys)) return finish();
-            step(s, ahead);
+            ahead = at.next(keys, problem);
+            if (!ahead.valid(keys)) return finish<ACCUMULATE_DQ>();
+            step<ACCUMULATE_DQ>(s, ahead);
         }
     }
 
     __device__ __forceinline__ void run() {
         if (at.valid(keys))
             sum();
-        else if (params.plain.dbias_partial != nullptr)
+        else if (ACCUMULATE_DQ && params.plain.dbias_partial != nullptr)
             for (int head = keys.first_head(problem); head < keys.end_head; ++head) store_dbias(head, 0.0f);
         store(dv, power_of_two(-P_SCALE_LOG2), shared.v(), params.dv_map);
-        barrier_sync(SYNC, ALL_CONSUMERS);  // no products read K any more
+        if (ACCUMULATE_DQ) barrier_sync(SYNC, ALL_CONSUMERS);  // no products read K any more
         store(dk, problem.scale * power_of_two(-DS_SCALE_LOG2), shared.k(), params.dk_map);
-        if (CAUSAL) restore_cleared();
+        if (CAUSAL) {
+            restore_cleared<false>(shared.cleared());
+            restore_cleared<true>(shared.cleared());
+        }
         if (lane() == 0) tma_store_wait_read();  // before the block gives its shared memory up
-    }
-
-    // Sends own rows of dK or dV off from the place of own rows of a tile.
-    __device__ __forceinline__ void store(const float (&gradient)[HEAD_DIM / 2], float factor, unsigned tile, const TensorMap& map) const {
-#pragma unroll
-        for (int step = 0; step < K_STEPS; ++step) {
-            Register r[4];
-#pragma unroll
-            for (int i = 0; i < 4; ++i) r[i] = pack(gradient[8 * step + 2 * i] * factor, gradient[8 * step + 2 * i + 1] * factor);
-            store_matrices(tile, step, r[0], r[1], r[2], r[3]);
-        }
-        fence_async_shared();
-        barrier_sync(SYNC + 1 + consumer(), 128);
-        if (thread() % 128 == 0)
-            store_tile(map, tile + consumer() * 64 * PANEL_ROW, TILE_N, keys.key0 + consumer() * 64, keys.kv_head, keys.batch);
-    }
-
-    // Gives own rows of dK and dV what cleaning kept from them: dO itself for dV, where P is positive, and NaN for dK.
-    __device__ __forceinline__ void restore_cleared() const {
-        if (thread() % 128 == 0) tma_store_wait();
-        barrier_sync(SYNC + 1 + consumer(), 128);
-        if (load_shared(shared.cleared()) == 0) return;
-        const BackwardParams& plain = params.plain;
-        const Rows k(plain.k, plain.k_strides, keys.batch, keys.kv_head), dk(plain.dk, plain.dk_strides, keys.batch, keys.kv_head),
-            dv(plain.dv, plain.dv_strides, keys.batch, keys.kv_head);
-        for (int index = thread() % 128; index < 64 * K_STEPS * 2; index += 128) {
-            const int key = keys.key0 + consumer() * 64 + index / (K_STEPS * 2), column = index % (K_STEPS * 2) * 8;
-            if (key >= problem.seq_len_k || column >= problem.head_dim) continue;
-            uint4* const to_dk = reinterpret_cast<uint4*>(const_cast<Element*>(dk.row(key)) + column);
-            uint4* const to_dv = reinterpret_cast<uint4*>(const_cast<Element*>(dv.row(key)) + column);
-            const int first = visible_queries_begin(key, problem);
-            for (int head = keys.first_head(problem); head < keys.end_head; ++head) {
-                const Rows q(plain.q, plain.q_strides, keys.batch, head), d_o(plain.d_o, plain.do_strides, keys.batch, head);
-                *to_dk = spoil_nonfinite(*to_dk, q.data + column, q.stride, first, problem.seq_len_q);
-                *to_dv = add_nonfinite(*to_dv, d_o.data + column, d_o.stride, first, problem.seq_len_q, k.row(key), q, problem.head_dim, problem.scale);
-            }
-        }
     }
 };
 
@@ -1345,9 +1436,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
         for (int i = 0; i < STAGES; ++i) {
             mbarrier_init(shared.q_full(i), 1);
             mbarrier_init(shared.do_full(i), 1);
-            mbarrier_init(shared.q_empty(i), CONSUMERS * 4);
-            mbarrier_init(shared.do_empty(i), CONSUMERS * 4);
+            mbarrier_init(shared.q_empty(i), USERS);
+            mbarrier_init(shared.do_empty(i), USERS);
             mbarrier_init(shared.inspected(i), 2);
+        }
+        for (int i = 0; ACCUMULATE_DQ && i < DS_TILES; ++i) {
+            mbarrier_init(shared.ds_full(i), CONSUMERS * 4);
+            mbarrier_init(shared.ds_empty(i), CONSUMERS * 4);
         }
         if (CAUSAL) store_shared(shared.cleared(), 0);
         mbarrier_init_fence();
@@ -1358,7 +1453,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
         registers_shrink<24>();
         if (warp == 0 && lane == 0) load(params, shared, keys);
         if (CAUSAL && (warp == 1 || warp == 2)) inspect_queries(params.plain.problem, shared, keys, warp == 2, lane);
-        if (CAUSAL && warp == 3) inspect_keys(params.plain.problem, shared, keys, lane);
+        if (CAUSAL && ACCUMULATE_DQ && warp == 3) inspect_keys(params.plain.problem, shared, keys, lane);
     } else {
         registers_grow<240>();
         Consumer(params, shared, keys, warp - 4).run();
