@@ -182,12 +182,13 @@ func (e *execution) submit(launch func() error, workspace *memory, read []*memor
 		if err := e.poisonOutputs(workspace); err != nil {
 			return err
 		}
-		if e.beside != nil {
-			if err := e.launchBeside(); err != nil {
-				return err
-			}
+		if err := e.launchBeside(); err != nil {
+			return err
 		}
 		if err := launch(); err != nil {
+			return err
+		}
+		if err := e.launchBeside(); err != nil {
 			return err
 		}
 		if err := e.on.Synchronize(); err != nil {
@@ -222,9 +223,12 @@ func (e *execution) poisonOutputs(workspace *memory) error {
 	return e.on.Fill(workspace.base, poisonWord, workspace.length/2)
 }
 
-// launchBeside keeps the second stream busy with forward launches into a buffer of their own.
+// launchBeside keeps the second stream busy, where the case asks for it, with forward launches into a buffer of their own.
 func (e *execution) launchBeside() error {
-	const launches = 4
+	if e.beside == nil {
+		return nil
+	}
+	const launches = 2
 	args := e.forwardArgs()
 	args.O = e.place.views[roleO].tensor(roleO, e.Shape, e.beside.base)
 	for range launches {

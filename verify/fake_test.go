@@ -27,6 +27,8 @@ type fault struct {
 	workspace    bool    // writes behind the workspace
 	skipBatch    bool    // dbias leaves out batch entry 0
 	everyThird   bool    // every third launch differs in one bit
+	thirdRow     bool    // and in its last row of O or dQ
+	thirdBias    bool    // and in one bit of dbias
 	unscaledDK   bool    // dK lacks the factor scale
 }
 
@@ -36,6 +38,7 @@ type fakeDevice struct {
 	blocks    []fakeBlock // by address
 	next      sigattn.DevicePtr
 	launches  int
+	beside    int // launches on the second stream
 	captured  []func()
 	fail      error // of every launch
 	loadError error
@@ -51,6 +54,8 @@ const (
 	fakeBeside
 	fakeCapture
 )
+
+const fakeOnBeside = 4 // launches on the second stream for each on the first
 
 func (d *fakeDevice) Machine() Machine           { return Machine{Name: "fake", Arch: sigattn.SM80} }
 func (d *fakeDevice) FreeMemory() (int64, error) { return largeBuffer - 1, nil }
@@ -213,6 +218,9 @@ func (k *fakeKernel) done(out, in sigattn.Tensor) {
 	if k.everyThird && k.launches%3 == 0 {
 		last[0] ^= 1
 	}
+	if k.thirdRow && k.launches%3 == 0 {
+		clear(last)
+	}
 	if k.strayWrite {
 		offset := int64(out.Batch-1)*out.StrideBatch + int64(out.SeqLen-1)*out.StrideSeq + int64(out.Heads-1)*out.StrideHead
 		k.at(out.Data+sigattn.DevicePtr(2*(offset+int64(out.HeadDim))), 1)[0] = 0
@@ -266,6 +274,7 @@ func (k *fakeKernel) roundP(p float64) float64 {
 
 func (k *fakeKernel) Forward(s sigattn.Stream, a sigattn.ForwardArgs) error {
 	if s == fakeBeside {
+		k.beside++
 		return nil
 	}
 	return k.submit(s, func() { k.forward(a) })
@@ -350,6 +359,9 @@ func (k *fakeKernel) backward(a sigattn.BackwardArgs) {
 				k.write(a.DV, b, j, h, dV[j*a.K.Heads+h])
 			}
 		}
+	}
+	if k.thirdBias && k.launches%3 == 2 { // the next is the third
+		dBias[0] *= 1 + 0x1p-20
 	}
 	if a.DBias != 0 {
 		for h, x := range dBias {

@@ -144,6 +144,12 @@ func (m *memory) take(x []uint16, offset int64) (unwritten int) {
 	return unwritten
 }
 
+// read is n elements of what was read.
+func (m *memory) read(offset, n int64) []uint16 {
+	from, to := m.at(offset, n)
+	return m.scratch[from:to]
+}
+
 // changed reports how many elements of what was read differ from what was written, and the buffer's offset of the first.
 func (m *memory) changed() (count int, first int64) { return m.unlike(m.content) }
 

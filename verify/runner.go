@@ -24,7 +24,9 @@ type Options struct {
 	Level    Level              // "" is Default on a GPU, Short on the emulator
 	Cases    string             // a regular expression that a case's name matches; "" is every case
 	Seed     uint64             // of inputs, random cases and the emulator's order of things
-	Soak     int                // launches of the cases that repeat them and demand equal bits; 0 is 200
+	// Soak is how many launches of the cases that repeat them must give equal bits: 0 is 200, and at Long on a GPU 1,000 of
+	// those beside others.
+	Soak int
 	// Bare leaves guard bands and the poison of workspaces away, so that compute-sanitizer's memcheck and the emulator see
 	// each buffer's true bounds, and initcheck and the emulator what a kernel reads before it is written.
 	Bare     bool
@@ -42,13 +44,14 @@ type Event struct {
 // machine is a way to run.
 type machine struct {
 	level Level // where none was asked for
+	soak  int   // Options.Soak at Long, likewise
 	open  func(o Options, f func(Device) error) error
 }
 
 // machines are the ways to run, by the name of Options.On.
 var machines = map[string]machine{
-	"gpu":      {Default, func(o Options, f func(Device) error) error { return withGPU(o.Device, f) }},
-	"emulator": {Short, func(o Options, f func(Device) error) error { return withEmulator(emulation(o), f) }},
+	"gpu":      {Default, 1000, func(o Options, f func(Device) error) error { return withGPU(o.Device, f) }},
+	"emulator": {Short, defaultSoak, func(o Options, f func(Device) error) error { return withEmulator(emulation(o), f) }},
 }
 
 // machine is the one that the options name.
@@ -77,6 +80,9 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	if o.Level == "" {
 		o.Level = m.level
+	}
+	if o.Soak == 0 && o.Level == Long {
+		o.Soak = m.soak
 	}
 	r, err := newRun(o)
 	if err != nil {

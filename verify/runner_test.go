@@ -94,6 +94,8 @@ func TestFaultsAreFound(t *testing.T) {
 		"behind the workspace":   {fault{workspace: true}, bf16, "primes", gradients},
 		"dbias of one batch":     {fault{skipBatch: true}, bf16, "group", gradients},
 		"bits that change":       {fault{everyThird: true}, bf16, "soak: ", []Mode{Forward, Deterministic}},
+		"row that changes":       {fault{thirdRow: true}, bf16, "soak: ", everywhere},
+		"dbias that changes":     {fault{thirdBias: true}, bf16, "soak: ", gradients},
 		"replay that changes":    {fault{everyThird: true}, bf16, "graph", []Mode{Forward, Deterministic}},
 		"dK without scale":       {fault{unscaledDK: true}, bf16, "primes", gradients},
 	} {
@@ -115,6 +117,33 @@ func TestFaultsAreFound(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSoaks counts the launches that must give equal bits: more at the full level, beside others.
+func TestSoaks(t *testing.T) {
+	for _, c := range []struct {
+		level         Level
+		soak          int
+		alone, beside int
+	}{{Default, defaultSoak, 200, 200}, {Long, machines["gpu"].soak, 200, 1000}, {Long, machines["emulator"].soak, 200, 200}, {Long, 3, 3, 3}} {
+		got := make(map[bool]int)
+		for _, x := range casesFor(c.level, 64, []tile{{64, 64}}, 1, c.soak) {
+			if x.Repeat > 0 {
+				got[x.Beside] = x.Repeat
+			}
+		}
+		if got[false] != c.alone || got[true] != c.beside {
+			t.Errorf("level %s: %v launches beside others or not, want %d and %d", c.level, got, c.beside, c.alone)
+		}
+	}
+	d := &fakeDevice{}
+	report, err := runFake(t, d, Options{Packages: []*sigattn.Package{fakePackage(sigattn.BF16, sigattn.Full)}, Cases: "^soak beside others", Soak: 3})
+	if err != nil || !report.Passed {
+		t.Errorf("passed %v, error %v", report.Passed, err)
+	}
+	if modes := len(report.Results); d.beside != fakeOnBeside*3*modes || d.launches != 3*modes {
+		t.Errorf("%d launches beside %d in %d modes", d.beside, d.launches, modes)
 	}
 }
 

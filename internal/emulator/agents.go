@@ -198,7 +198,7 @@ func (w *warp) noteAgentWrite(s *shared, agent int, epoch uint32, word, n int) {
 		}
 		s.writes[word+i] = now
 	}
-	w.checkReaders(s, lane, word, n, wholeWord, 0)
+	w.checkReaders(s, lane, word, n, wholeWord)
 }
 
 func (w *warp) checkAgentAccess(lane, word int, last writeShadow, does string, reads bool) {

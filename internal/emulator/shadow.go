@@ -108,24 +108,35 @@ func (w *warp) noteWriteOf(s *shared, lane, word int, values []uint32, bytes uin
 		}
 		s.writes[word+i] = now | writeShadow(last.written())
 	}
-	w.checkReaders(s, lane, word, n, bytes, overwritten)
+	w.checkReaders(s, lane, word, n, bytes)
+	if a := &w.block.cluster.agents; a.fences {
+		markOverwritten(s.reads[:a.warps], word, n, bytes)
+	}
 }
 
-// checkReaders reports reads that nothing orders before what a lane writes, and marks those of which it writes all.
-func (w *warp) checkReaders(s *shared, lane, word, n int, bytes uint8, mark readShadow) {
+// markOverwritten marks warps' reads of words from one on of which all bytes are written.
+func markOverwritten(all [][]readShadow, word, n int, bytes uint8) {
+	for _, reads := range all {
+		if reads == nil {
+			continue
+		}
+		for i, r := range reads[word : word+n] {
+			if r != 0 && r.bytes()&^bytes == 0 {
+				reads[word+i] = r | overwritten
+			}
+		}
+	}
+}
+
+// checkReaders reports reads that nothing orders before what a lane writes.
+func (w *warp) checkReaders(s *shared, lane, word, n int, bytes uint8) {
 	for other, reads := range s.reads {
 		if reads == nil {
 			continue
 		}
 		known := w.clock[other]
 		for i, r := range reads[word : word+n] {
-			if r.bytes()&bytes == 0 {
-				continue
-			}
-			if r.bytes()&^bytes == 0 {
-				reads[word+i] |= mark
-			}
-			if r.epoch() < known {
+			if r.epoch() < known || r.bytes()&bytes == 0 {
 				continue
 			}
 			if other == w.id {
