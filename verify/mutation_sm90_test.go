@@ -33,11 +33,15 @@ var hopperMutations = []mutation{
 	{"sum begun anew", regexp.MustCompile(`(?m)^\s*setp\.ne\.b32 p, (%r\d+), 0;$`), "setp.eq.b32 p, $1, 0;", eachProduct, nil},
 	{"operands swapped", regexp.MustCompile(`(?m)^(\s*wgmma\.mma_async.*\}), (%rd\d+), (%rd\d+), (p, 1, 1, \d, \d;)$`), "$1, $3, $2, $4", eachProduct, nil},
 	{"rows taken for columns", regexp.MustCompile(`(?m)^(\s*wgmma\.mma_async.*), p, 1, 1, ((?:\d, )?)1;$`), "$1, p, 1, 1, ${2}0;", eachProduct, nil},
-	{"mask one key further", regexp.MustCompile(`(?m)^(\s*setp\.lt\.s32\s+%p\d+, %r\d+), 2;$`), "$1, 1;", middle, nil},
-	{"mask one key nearer", regexp.MustCompile(`(?m)^(\s*setp\.lt\.s32\s+%p\d+, %r\d+), 2;$`), "$1, 3;", middle, nil},
 	{"result to another chunk", regexp.MustCompile(`(?m)^(\s*stmatrix\S+ \[%r\d+)\](.*)$`), "$1+16]$2", middle, nil},
 	{"result transposed", regexp.MustCompile(`(?m)^(\s*stmatrix\S+x4)(\.shared.*)$`), "$1.trans$2", middle, nil},
 	{"result dropped", regexp.MustCompile(`(?m)^\s*stmatrix.*$`), "", middle, nil},
+}
+
+// maskMutations are of the forward kernel's way to hide two keys of a register.
+var maskMutations = []mutation{
+	{"mask one key further", regexp.MustCompile(`(?m)^(\s*setp\.lt\.s32\s+%p\d+, %r\d+), 2;$`), "$1, 1;", middle, nil},
+	{"mask one key nearer", regexp.MustCompile(`(?m)^(\s*setp\.lt\.s32\s+%p\d+, %r\d+), 2;$`), "$1, 3;", middle, nil},
 }
 
 // constantMutations are of the forms of the sigmoid, its slope and the scales: of every constant, and of every limit that

@@ -171,7 +171,7 @@ func mutationsOf(s subject) []mutation {
 	var own []mutation
 	switch {
 	case s.arch == sigattn.SM90 && s.pass == sigattn.Forward:
-		own = slices.Concat(hopperMutations, constantMutations)
+		own = slices.Concat(hopperMutations, maskMutations, constantMutations)
 	case s.arch == sigattn.SM90:
 		own = slices.Concat(hopperMutations, constantMutations, gradientMutations)
 	}
@@ -248,9 +248,9 @@ func (s subject) mutantCases() string {
 	own := "few keys"
 	switch {
 	case s.arch == sigattn.SM90 && s.pass == sigattn.Forward:
-		own = "two tiles|long keys|turns|idle|steep"
+		own = "two tiles|long keys|turns|idle|pairs"
 	case s.arch == sigattn.SM90:
-		own = "two tiles|long keys|multi-query|steep"
+		own = "two tiles|multi-query|pairs"
 	}
 	return fmt.Sprintf("^(%s|whole tiles|group|many keys|hidden|least head dim|many batches):|^head dim: .* d%d bshd|^inputs: b3 h4.*nonfinite", own, s.headDim/2+8)
 }
