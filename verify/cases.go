@@ -119,7 +119,10 @@ func (g *grid) edges() {
 	}
 	g.add("idle", Case{Shape: g.shape(6, 1, 1, 5, 7)}) // there, pairs of heads or the last head's row tiles leave a block without any
 	g.add("idle", Case{Shape: g.shape(3, 1, 1, t.m+5, 7)})
-	g.add("steep", Case{Shape: g.shape(1, 1, 1, 7, 4*t.n+59), Inputs: LargeLogits})
+	// Rows that fill a warpgroup's tile and see pairs of key tiles whole, under a causal mask too.
+	for _, k := range []Kind{Normal, Outliers, HiddenValues} {
+		g.add("pairs", Case{Shape: g.shape(1, 1, 1, 67, 4*t.n+67), Inputs: k})
+	}
 	g.add("few keys", Case{Shape: g.shape(1, 2, 2, 53, 7), Layout: Reversed})
 	g.add("many keys", Case{Shape: g.shape(1, 2, 1, 7, t.n+59), Layout: Padded})
 	small := g.shape(2, 2, 1, 19, 23)

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unsafe"
@@ -22,109 +23,199 @@ type mutation struct {
 	name  string
 	lines *regexp.Regexp
 	to    string // of the line, as in regexp.Expand; empty drops it
-	every bool   // each line has a mutant of its own
+	of    places
+	by    func(string) string // instead of to, where it is not nil: of what matches
 }
+
+// places are what of a mutation's lines has a mutant.
+type places int
+
+const (
+	middle      places = iota // the line in the middle
+	eachProduct               // of the lines before each wgmma.commit_group the one in the middle
+	eachSite                  // all lines that are of one place in CUDA, and have the same $value
+	eachValue                 // all lines that have the same $value
+)
 
 // mutations of instructions that kernels of every family have.
 var mutations = []mutation{
-	{"barrier dropped", regexp.MustCompile(`(?m)^\s*bar\.sync.*$`), "", false},
-	{"arrival dropped", regexp.MustCompile(`(?m)^\s*bar\.arrive.*$`), "", false},
-	{"wait dropped", regexp.MustCompile(`(?m)^\s*cp\.async\.wait_group.*$`), "", false},
-	{"one group not waited for", regexp.MustCompile(`(?m)^\s*cp\.async\.wait_group 0;$`), "cp.async.wait_group 1;", false},
-	{"two groups not waited for", regexp.MustCompile(`(?m)^\s*cp\.async\.wait_group 1;$`), "cp.async.wait_group 2;", false},
-	{"commit dropped", regexp.MustCompile(`(?m)^\s*cp\.async\.commit_group;$`), "", false},
-	{"copy dropped", regexp.MustCompile(`(?m)^\s*cp\.async\.cg.*$`), "", false},
-	{"copy without zero fill", regexp.MustCompile(`(?m)^(\s*cp\.async\.cg.*), 16, %r\d+;$`), "$1, 16;", false},
-	{"copy to another chunk", regexp.MustCompile(`(?m)^(\s*cp\.async\.cg\S+ \[%r\d+)\](.*)$`), "$1+16]$2", false},
-	{"fragment transposed", regexp.MustCompile(`(?m)^(\s*ldmatrix\S+x4)(\.shared.*)$`), "$1.trans$2", false},
-	{"fragment not transposed", regexp.MustCompile(`(?m)^(\s*ldmatrix\S+x4)\.trans(\.shared.*)$`), "$1$2", false},
-	{"fragment of another chunk", regexp.MustCompile(`(?m)^(\s*ldmatrix.*)\[(%r\d+)\];$`), "$1[$2+16];", false},
-	{"halves of B swapped", regexp.MustCompile(`(?m)^(\s*mma.*, \{)(%r\d+), (%r\d+)(\}, \{%f.*)$`), "$1$3, $2$4", false},
-	{"product dropped", regexp.MustCompile(`(?m)^\s*mma\S+ \{(%f\d+), (%f\d+), (%f\d+), (%f\d+)\}.*\{(%f\d+), (%f\d+), (%f\d+), (%f\d+)\};$`), "mov.f32 $1, $5; mov.f32 $2, $6; mov.f32 $3, $7; mov.f32 $4, $8;", false},
-	{"accumulator not cleared", regexp.MustCompile(`(?m)^(\s*mov\.f32\s+%f\d+), 0f00000000;$`), "$1, 0f3F800000;", false},
-	{"bound one further", regexp.MustCompile(`(?m)^(\s*)setp\.lt\.s32(\s+%p\d+, %r\d+, %r\d+;)$`), "${1}setp.le.s32$2", false},
-	{"bound one nearer", regexp.MustCompile(`(?m)^(\s*)setp\.ge\.s32(\s+%p\d+, %r\d+, %r\d+;)$`), "${1}setp.gt.s32$2", false},
-	{"shared store dropped", regexp.MustCompile(`(?m)^\s*st\.shared.*$`), "", false},
-	{"global store dropped", regexp.MustCompile(`(?m)^\s*st\.global.*$`), "", false},
-	{"global store elsewhere", regexp.MustCompile(`(?m)^(\s*st\.global\S+\s+\[%rd\d+)\](.*)$`), "$1+16]$2", false},
-	{"addition dropped", regexp.MustCompile(`(?m)^\s*red\.relaxed.*$`), "", false},
-	{"addition twice", regexp.MustCompile(`(?m)^(\s*red\.relaxed.*)$`), "$1 $1", false},
-	{"swizzle off by one", regexp.MustCompile(`(?m)^(\s*xor\.b32\s+%r\d+, %r\d+), (?:16|32|48|64|96);$`), "$1, 80;", false},
-	{"sign of the exponent", regexp.MustCompile(`(?m)^(\s*)ex2\.approx\.ftz\.f32 (%f\d+), (%f\d+);$`), "${1}neg.f32 $2, $3; ex2.approx.ftz.f32 $2, $2;", false},
-	{"reciprocal dropped", regexp.MustCompile(`(?m)^(\s*)rcp\.approx\.ftz\.f32 (%f\d+), (%f\d+);$`), "${1}mov.f32 $2, $3;", false},
-	{"halves of a pair swapped", regexp.MustCompile(`(?m)^(\s*cvt\.rn\.bf16x2\.f32 %r\d+), (%f\d+), (%f\d+);$`), "$1, $3, $2;", false},
-	{"any instead of all", regexp.MustCompile(`(?m)^(\s*)vote\.sync\.all`), "${1}vote.sync.any", false},
-	{"all instead of any", regexp.MustCompile(`(?m)^(\s*)bar\.red\.or`), "${1}bar.red.and", false},
+	{"barrier dropped", regexp.MustCompile(`(?m)^\s*bar\.sync.*$`), "", middle, nil},
+	{"arrival dropped", regexp.MustCompile(`(?m)^\s*bar\.arrive.*$`), "", middle, nil},
+	{"wait dropped", regexp.MustCompile(`(?m)^\s*cp\.async\.wait_group.*$`), "", middle, nil},
+	{"one group not waited for", regexp.MustCompile(`(?m)^\s*cp\.async\.wait_group 0;$`), "cp.async.wait_group 1;", middle, nil},
+	{"two groups not waited for", regexp.MustCompile(`(?m)^\s*cp\.async\.wait_group 1;$`), "cp.async.wait_group 2;", middle, nil},
+	{"commit dropped", regexp.MustCompile(`(?m)^\s*cp\.async\.commit_group;$`), "", middle, nil},
+	{"copy dropped", regexp.MustCompile(`(?m)^\s*cp\.async\.cg.*$`), "", middle, nil},
+	{"copy without zero fill", regexp.MustCompile(`(?m)^(\s*cp\.async\.cg.*), 16, %r\d+;$`), "$1, 16;", middle, nil},
+	{"copy to another chunk", regexp.MustCompile(`(?m)^(\s*cp\.async\.cg\S+ \[%r\d+)\](.*)$`), "$1+16]$2", middle, nil},
+	{"fragment transposed", regexp.MustCompile(`(?m)^(\s*ldmatrix\S+x4)(\.shared.*)$`), "$1.trans$2", middle, nil},
+	{"fragment not transposed", regexp.MustCompile(`(?m)^(\s*ldmatrix\S+x4)\.trans(\.shared.*)$`), "$1$2", middle, nil},
+	{"fragment of another chunk", regexp.MustCompile(`(?m)^(\s*ldmatrix.*)\[(%r\d+)\];$`), "$1[$2+16];", middle, nil},
+	{"halves of B swapped", regexp.MustCompile(`(?m)^(\s*mma.*, \{)(%r\d+), (%r\d+)(\}, \{%f.*)$`), "$1$3, $2$4", middle, nil},
+	{"product dropped", regexp.MustCompile(`(?m)^\s*mma\S+ \{(%f\d+), (%f\d+), (%f\d+), (%f\d+)\}.*\{(%f\d+), (%f\d+), (%f\d+), (%f\d+)\};$`), "mov.f32 $1, $5; mov.f32 $2, $6; mov.f32 $3, $7; mov.f32 $4, $8;", middle, nil},
+	{"accumulator not cleared", regexp.MustCompile(`(?m)^(\s*mov\.f32\s+%f\d+), 0f00000000;$`), "$1, 0f3F800000;", middle, nil},
+	{"bound one further", regexp.MustCompile(`(?m)^(\s*)setp\.lt\.s32(\s+%p\d+, %r\d+, %r\d+;)$`), "${1}setp.le.s32$2", middle, nil},
+	{"bound one nearer", regexp.MustCompile(`(?m)^(\s*)setp\.ge\.s32(\s+%p\d+, %r\d+, %r\d+;)$`), "${1}setp.gt.s32$2", middle, nil},
+	{"shared store dropped", regexp.MustCompile(`(?m)^\s*st\.shared.*$`), "", middle, nil},
+	{"global store dropped", regexp.MustCompile(`(?m)^\s*st\.global.*$`), "", middle, nil},
+	{"global store elsewhere", regexp.MustCompile(`(?m)^(\s*st\.global\S+\s+\[%rd\d+)\](.*)$`), "$1+16]$2", middle, nil},
+	{"addition dropped", regexp.MustCompile(`(?m)^\s*red\.relaxed.*$`), "", middle, nil},
+	{"addition twice", regexp.MustCompile(`(?m)^(\s*red\.relaxed.*)$`), "$1 $1", middle, nil},
+	{"swizzle off by one", regexp.MustCompile(`(?m)^(\s*xor\.b32\s+%r\d+, %r\d+), (?:16|32|48|64|96);$`), "$1, 80;", middle, nil},
+	{"sign of the exponent", regexp.MustCompile(`(?m)^(\s*)ex2\.approx\.ftz\.f32 (%f\d+), (%f\d+);$`), "${1}neg.f32 $2, $3; ex2.approx.ftz.f32 $2, $2;", middle, nil},
+	{"reciprocal dropped", regexp.MustCompile(`(?m)^(\s*)rcp\.approx\.ftz\.f32 (%f\d+), (%f\d+);$`), "${1}mov.f32 $2, $3;", middle, nil},
+	{"halves of a pair swapped", regexp.MustCompile(`(?m)^(\s*cvt\.rn\.bf16x2\.f32 %r\d+), (%f\d+), (%f\d+);$`), "$1, $3, $2;", middle, nil},
+	{"any instead of all", regexp.MustCompile(`(?m)^(\s*)vote\.sync\.all`), "${1}vote.sync.any", middle, nil},
+	{"all instead of any", regexp.MustCompile(`(?m)^(\s*)bar\.red\.or`), "${1}bar.red.and", middle, nil},
 }
 
-// mutant is a mutation of one of the lines of one kernel.
+// subject is a kernel that mutants are of.
+type subject struct {
+	pass    sigattn.Pass
+	arch    sigattn.Arch
+	headDim int
+	sample  bool // where another subject has mutants of each site, those of one
+}
+
+// String is as in the kernel's name.
+func (s subject) String() string { return fmt.Sprintf("%v_sm%d_d%d", s.pass, int(s.arch), s.headDim) }
+
+// mutant is a mutation of one place, or of several lines that are alike, in a subject's PTX.
 type mutant struct {
 	mutation
-	pass  string // and architecture, as in the kernel's name
-	index int    // of the matching lines
-	of    int
+	subject
+	at    []int // which of the matching lines
+	label string
+	trap  bool // instead of the fault, what is found wherever the lines are executed: a store to null beside them
 }
 
-func (m mutant) String() string {
-	return fmt.Sprintf("%s: %s, %d of %d", m.pass, m.name, m.index+1, m.of)
-}
+func (m mutant) String() string { return fmt.Sprintf("%v: %s, %s", m.subject, m.name, m.label) }
 
 func (m mutant) apply(text string) string {
-	at := m.lines.FindAllStringSubmatchIndex(text, -1)[m.index]
-	return text[:at[0]] + string(m.lines.ExpandString(nil, m.to, text, at)) + text[at[1]:]
+	found := m.lines.FindAllStringSubmatchIndex(text, -1)
+	for _, i := range slices.Backward(m.at) {
+		from, to := found[i][0], found[i][1]
+		is := string(m.lines.ExpandString(nil, m.to, text, found[i]))
+		switch {
+		case m.trap:
+			from = strings.LastIndex(text[:from], "\n") + 1
+			is = "st.shared.u32 [0], 0;\n" + text[from:to]
+		case m.by != nil:
+			is = m.by(text[from:to])
+		}
+		text = text[:from] + is + text[to:]
+	}
+	return text
 }
 
-// trap is a mutant that is found wherever its line is executed: it stores to null beside it.
-func (m mutant) trap() *mutant {
-	m.to = "st.shared.u32 [0], 0;\n$0"
-	return &m
-}
-
-// mutantsOf plants each mutation at one place of a kernel, in the middle of those that there are; with -mutants some at
-// every place.
-func mutantsOf(pass, text string) []mutant {
+// mutantsOf plants each mutation in a kernel. Without -mutants, at one place.
+func mutantsOf(t *testing.T, s subject, p *sigattn.Package, text string) []mutant {
+	t.Helper()
+	var sites *sites
+	if s.arch == sigattn.SM90 {
+		sites = newSites(t, p, text)
+	}
 	var all []mutant
-	for _, x := range slices.Concat(mutations, hopperMutations) {
-		n := len(x.lines.FindAllStringIndex(text, -1))
-		for i := range n {
-			if i == n/2 || x.every && *allMutants {
-				all = append(all, mutant{x, pass, i, n})
+	for _, x := range mutationsOf(s) {
+		found := x.lines.FindAllStringSubmatchIndex(text, -1)
+		if len(found) == 0 {
+			continue
+		}
+		if (s.sample || !*allMutants) && x.of == eachSite {
+			x.of = middle
+		}
+		alike := make(map[string][]int)
+		var keys []string // of alike, in order
+		values := make(map[string][]string)
+		for i, at := range found {
+			key := ""
+			value := string(x.lines.ExpandString(nil, "$value", text, at))
+			switch x.of {
+			case middle:
+				if i != len(found)/2 {
+					continue
+				}
+				key = fmt.Sprintf("%d of %d", i+1, len(found))
+			case eachProduct:
+				key = sites.product(at[0])
+			case eachSite:
+				key = sites.of(at[0])
+			case eachValue:
+				key, value = value, ""
 			}
+			if !slices.Contains(values[key], value) {
+				values[key] = append(values[key], value)
+				keys = append(keys, key)
+			}
+			alike[key+value] = append(alike[key+value], i)
+		}
+		seen := make(map[string]int)
+		for _, key := range keys {
+			label := key
+			if n := len(values[key]); n > 1 {
+				label = fmt.Sprintf("%s, %d of %d", key, seen[key]+1, n)
+			}
+			at := alike[key+values[key][seen[key]]]
+			seen[key]++
+			if x.of == eachProduct {
+				at = at[len(at)/2:][:1]
+			}
+			all = append(all, mutant{x, s, at, label, false})
 		}
 	}
 	return all
 }
 
-// besides are the passes that run beside one, in a package that holds no others.
-var besides = map[string][]sigattn.Pass{
-	"fwd": {sigattn.Forward}, "bwd": {sigattn.BackwardFused, sigattn.BackwardFinish}, "bwdfin": {sigattn.BackwardFused, sigattn.BackwardFinish},
-	"bwddkv": {sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish}, "bwddq": {sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish},
+// mutationsOf are the mutations that a subject may have: those of its own stand for others of the same name.
+func mutationsOf(s subject) []mutation {
+	var own []mutation
+	switch {
+	case s.arch == sigattn.SM90 && s.pass == sigattn.Forward:
+		own = slices.Concat(hopperMutations, maskMutations, constantMutations)
+	case s.arch == sigattn.SM90:
+		own = slices.Concat(hopperMutations, constantMutations, gradientMutations)
+	}
+	general := slices.DeleteFunc(slices.Clone(mutations), func(x mutation) bool {
+		return slices.ContainsFunc(own, func(y mutation) bool { return x.name == y.name })
+	})
+	return append(general, own...)
 }
 
-// isHopper reports whether a mutant's pass is of the sm_90 family.
-func isHopper(pass string) bool { return strings.HasSuffix(pass, "_sm90") }
+// besides are the passes that run beside one, in a package that holds no others.
+func (s subject) besides() []sigattn.Pass {
+	switch s.pass {
+	case sigattn.Forward:
+		return []sigattn.Pass{sigattn.Forward}
+	case sigattn.BackwardFused, sigattn.BackwardFinish:
+		return []sigattn.Pass{sigattn.BackwardFused, sigattn.BackwardFinish}
+	}
+	return []sigattn.Pass{sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish}
+}
 
-// only is a package without the kernels that a mutant's pass does not run beside.
-func only(p *sigattn.Package, pass string) *sigattn.Package {
-	less := *p
-	less.Kernels = nil
-	name, _, _ := strings.Cut(pass, "_")
-	for _, k := range p.Kernels {
-		if slices.Contains(besides[name], k.Pass) && (k.Arch == sigattn.SM90) == isHopper(pass) {
-			less.Kernels = append(less.Kernels, k)
-		}
+// only is the subject's package without the kernels that it does not run beside; nil where the subject is not in it.
+func (s subject) only(t *testing.T) *sigattn.Package {
+	t.Helper()
+	less := *find(t, s.headDim, sigattn.BF16, sigattn.Causal)
+	has := false
+	less.Kernels = slices.DeleteFunc(slices.Clone(less.Kernels), func(k sigattn.KernelInfo) bool {
+		ofFamily := (k.Arch == sigattn.SM90) == (s.arch == sigattn.SM90)
+		has = has || ofFamily && k.Pass == s.pass
+		return !ofFamily || !slices.Contains(s.besides(), k.Pass)
+	})
+	if !has {
+		return nil
 	}
 	return &less
 }
 
-// mutator is a driver that plants a mutant in the kernel of its pass when it is loaded, and remembers what it loads.
+// mutator is a driver that plants a mutant in its subject's kernel when it is loaded, and remembers what it loads.
 type mutator struct {
 	*cuda.Driver
 	mutant *mutant
-	seen   map[string]string // PTX by pass
+	seen   map[string]string // PTX by subject
 }
 
-var entryPass = regexp.MustCompile(`\.entry sigattn_([a-z]+_sm\d+)_`)
+var entrySubject = regexp.MustCompile(`\.entry sigattn_([a-z]+_sm\d+_d\d+)_`)
 
 func (m *mutator) Call(name string, args []uintptr) int32 {
 	if name != "cuModuleLoadDataEx" {
@@ -136,13 +227,12 @@ func (m *mutator) Call(name string, args []uintptr) int32 {
 		n++
 	}
 	text := strings.Clone(unsafe.String((*byte)(start), n))
-	entry := entryPass.FindStringSubmatch(text)
+	entry := entrySubject.FindStringSubmatch(text)
 	if entry == nil { // machine code
 		return m.Driver.Call(name, args)
 	}
-	pass := entry[1]
-	m.seen[pass] = text
-	if m.mutant != nil && m.mutant.pass == pass {
+	m.seen[entry[1]] = text
+	if m.mutant != nil && m.mutant.subject.String() == entry[1] {
 		text = m.mutant.apply(text)
 	}
 	bytes := append([]byte(text), 0)
@@ -154,28 +244,31 @@ func (m *mutator) Call(name string, args []uintptr) int32 {
 
 // mutantCases are the default level's that mutants meet: few, but between them they run every line that is mutated. Those of
 // sm_90 are all of tensors with a map.
-func mutantCases(p *sigattn.Package) string {
+func (s subject) mutantCases() string {
 	own := "few keys"
-	if p.Kernels[0].Arch == sigattn.SM90 {
-		own = "two tiles|long keys|turns|idle|steep"
+	switch {
+	case s.arch == sigattn.SM90 && s.pass == sigattn.Forward:
+		own = "two tiles|long keys|turns|idle|pairs"
+	case s.arch == sigattn.SM90:
+		own = "two tiles|multi-query|pairs"
 	}
-	return "^(" + own + "|whole tiles|group|many keys|hidden|least head dim|many batches):|^head dim: .* d72 bshd|^inputs: b3 h4.*nonfinite"
+	return fmt.Sprintf("^(%s|whole tiles|group|many keys|hidden|least head dim|many batches):|^head dim: .* d%d bshd|^inputs: b3 h4.*nonfinite", own, s.headDim/2+8)
 }
 
-// runMutant verifies a package with a mutant, or without where it is nil; first as verify does by itself and, where that
+// run verifies a subject with a mutant, or without where it is nil; first as verify does by itself and, where that
 // finds nothing, without guard bands.
-func runMutant(t *testing.T, p *sigattn.Package, m *mutator) Report {
+func (s subject) run(t *testing.T, p *sigattn.Package, m *mutator) Report {
 	t.Helper()
-	report := runMutantOnce(t, p, m, false)
+	report := s.runOnce(t, p, m, false)
 	if report.Passed {
-		report = runMutantOnce(t, p, m, true)
+		report = s.runOnce(t, p, m, true)
 	}
 	return report
 }
 
-func runMutantOnce(t *testing.T, p *sigattn.Package, m *mutator, bare bool) Report {
+func (s subject) runOnce(t *testing.T, p *sigattn.Package, m *mutator, bare bool) Report {
 	t.Helper()
-	o := Options{Packages: []*sigattn.Package{p}, Level: Default, Bare: bare, Cases: mutantCases(p)}
+	o := Options{Packages: []*sigattn.Package{p}, Level: Default, Bare: bare, Cases: s.mutantCases()}
 	r, err := newRun(o)
 	if err != nil {
 		t.Fatal(err)
@@ -195,71 +288,73 @@ func runMutantOnce(t *testing.T, p *sigattn.Package, m *mutator, bare bool) Repo
 	return r.report
 }
 
-// equivalent are the mutants that change no result and break no rule, with the reason. A mutant of one line alone has its
-// number, and one of some lines theirs, which move with the kernel.
-var equivalent = map[string]string{
-	"fwd_sm90: accumulator not cleared":                     "the sum is only asked whether it is -inf",
-	"fwd_sm90: mbarrier arrival dropped, 10 of 21":          "the loop over pairs, before it, has given Q's place back",
-	"fwd_sm90: mbarrier arrival twice, 10 of 21":            "the loop over pairs, before it, has given Q's place back",
-	"fwd_sm90: mbarrier arrival dropped, 18 to 21 of 21":    "the last places of V and Q are filled no more",
-	"fwd_sm90: mbarrier arrival twice, 18 to 21 of 21":      "the last places of V and Q are filled no more",
-	"fwd_sm90: one arrival more, 5 of 54":                   "only a second run, which has other barriers, cleans values",
-	"fwd_sm90: one arrival more, 10 of 54":                  "only a second run, which has other barriers, cleans values",
-	"fwd_sm90: one arrival more, 37 to 54 of 54":            "the producer's first thread alone initialises, and this is the consumers' copy",
-	"fwd_sm90: place reused before it is read, 2 of 7":      "the loop over pairs, before it, has given Q's place back",
-	"fwd_sm90: place reused before it is read, 6 to 7 of 7": "Q's last place is filled no more",
-	"fwd_sm90: registers not fenced, 3 of 11":               "the fence before the other product covers it, and no O is stored between",
-	"fwd_sm90: registers not fenced, 5 of 11":               "the fence before the other product covers it, and no O is stored between",
-	"fwd_sm80: accumulator not cleared":                     "the sum is only asked whether it is -inf",
-	"fwd_sm80: bound one further":                           "the other operand of every product with that column is zero",
-	"bwd_sm80: all instead of any":                          "the vote is there for its barrier",
-	"bwddkv_sm80: accumulator not cleared":                  "the sum is only asked whether it is -inf",
-	"bwddkv_sm80: bound one further":                        "the other operand of every product with that column is zero",
-	"bwddkv_sm80: bound one nearer":                         "the last query sees every key, so that the loop always has a row",
-	"bwddkv_sm80: all instead of any":                       "the vote is there for its barrier",
-	"bwddq_sm80: two groups not waited for":                 "no fragment is kept at this head dim, and the loop waits for every group before it reads",
-	"bwddq_sm80: sign of the exponent":                      "only the sigmoid's slope is used, which is even",
-	"bwddq_sm80: all instead of any":                        "the vote is on a value that every thread has already",
-}
+// numbered is a mutant of several, such as 2 of 5, or in the keys of equivalent 2 to 4 of 5.
+var numbered = regexp.MustCompile(`^(.*) (\d+)(?: to (\d+))? of (\d+)$`)
 
 // equivalent is the reason why m is, or "".
 func (m mutant) equivalent() string {
-	name := m.pass + ": " + m.name
+	name := m.String()
+	own := numbered.FindStringSubmatch(name)
 	for key, why := range equivalent {
-		var first, last, of int
-		n, _ := fmt.Sscanf(strings.TrimPrefix(key, name), ", %d to %d of %d", &first, &last, &of)
-		if key == name || key == m.String() || n == 3 && first <= m.index+1 && m.index < last && m.of == of {
+		if key == name || key == fmt.Sprintf("%v: %s", m.subject, m.name) {
+			return why
+		}
+		several := numbered.FindStringSubmatch(key)
+		if own == nil || several == nil || several[1] != own[1] || several[4] != own[4] {
+			continue
+		}
+		index, _ := strconv.Atoi(own[2])
+		first, _ := strconv.Atoi(several[2])
+		last, _ := strconv.Atoi(several[3])
+		if first <= index && index <= last {
 			return why
 		}
 	}
 	return ""
 }
 
-// TestMutants plants faults in the kernels of a package, one at a time, and demands that each is found. With -mutants it
-// runs all of them, else a few.
+// subjects are those of TestMutants. Of sm_90's kernels that one template makes, the first has mutants of each site.
+var subjects = []subject{
+	{sigattn.Forward, sigattn.SM90, 128, false},
+	{sigattn.Forward, sigattn.SM80, 128, false},
+	{sigattn.BackwardFused, sigattn.SM80, 128, false},
+	{sigattn.BackwardDKV, sigattn.SM80, 128, false},
+	{sigattn.BackwardDQ, sigattn.SM80, 128, false},
+	{sigattn.BackwardFinish, sigattn.SM80, 128, false},
+	{sigattn.BackwardFused, sigattn.SM90, 128, false},
+	{sigattn.BackwardFused, sigattn.SM90, 64, true},
+	{sigattn.BackwardDKV, sigattn.SM90, 128, true},
+	{sigattn.BackwardDKV, sigattn.SM90, 256, false},
+	{sigattn.BackwardDQ, sigattn.SM90, 128, false},
+}
+
+// TestMutants plants faults in kernels, one at a time, and demands that each is found. With -mutants it runs all of them, else a
+// few of the first subjects. A subject's are a subtest, so that -run picks it.
 func TestMutants(t *testing.T) {
-	p := find(t, 128, sigattn.BF16, sigattn.Causal)
-	passes := []string{"fwd_sm90", "fwd_sm80", "bwd_sm80", "bwddkv_sm80", "bwddq_sm80", "bwdfin_sm80"}
-	if !*allMutants {
-		passes = passes[:2]
+	for _, s := range subjects {
+		if s.pass != sigattn.Forward && !*allMutants {
+			continue
+		}
+		if p := s.only(t); p != nil {
+			t.Run(s.String(), func(t *testing.T) { s.findMutants(t, p) })
+		}
 	}
-	passes = slices.DeleteFunc(passes, func(pass string) bool { return len(only(p, pass).Kernels) == 0 })
-	var all []mutant
-	for _, pass := range passes {
-		right := &mutator{}
-		if report := runMutant(t, only(p, pass), right); !report.Passed {
-			t.Fatalf("without any mutant: %s", firstReason(report))
-		}
-		planted := mutantsOf(pass, right.seen[pass])
-		if !*allMutants {
-			planted = some(planted, 4)
-		}
-		all = append(all, planted...)
+}
+
+// findMutants demands that a subject's mutants are found.
+func (s subject) findMutants(t *testing.T, p *sigattn.Package) {
+	right := &mutator{}
+	if report := s.run(t, p, right); !report.Passed {
+		t.Fatalf("without any mutant: %s", firstReason(report))
+	}
+	all := mutantsOf(t, s, p, right.seen[s.String()])
+	if !*allMutants {
+		all = some(all, 4)
 	}
 	caught, planted := 0, 0
 	for _, m := range all {
 		planted++
-		report := runMutant(t, only(p, m.pass), &mutator{mutant: &m})
+		report := s.run(t, p, &mutator{mutant: &m})
 		if !report.Passed {
 			caught++
 			if *allMutants {
@@ -272,7 +367,8 @@ func TestMutants(t *testing.T) {
 			t.Logf("%v: equivalent, %s", m, why)
 			continue
 		}
-		if runMutant(t, only(p, m.pass), &mutator{mutant: m.trap()}).Passed {
+		m.trap = true
+		if s.run(t, p, &mutator{mutant: &m}).Passed {
 			t.Errorf("%v: not executed by the cases", m)
 			continue
 		}

@@ -97,44 +97,25 @@ func inTensorOrder(r *rows, like *tensor) []float64 {
 
 // TestGradientsAreSlopes holds every gradient to central differences of plainForward.
 func TestGradientsAreSlopes(t *testing.T) {
-	const step = 1e-5
 	for _, mask := range []sigattn.Mask{sigattn.Full, sigattn.Causal} {
 		for _, s := range referenceShapes[:5] {
 			t.Run(fmt.Sprint(mask, s), func(t *testing.T) {
 				p := newProblem(s, float16, mask, Normal, 2)
 				r := compute(p, all(p), testPool)
-				q, k, v := reals(p.inputs.q, float16), reals(p.inputs.k, float16), reals(p.inputs.v, float16)
-				dO := reals(p.inputs.dO, float16)
-				bias := make([]float64, s.HeadsQ)
-				for h := range bias {
-					bias[h] = p.bias
-				}
-				loss := func() (sum float64) {
-					for i, o := range plainForward(p, q, k, v, bias) {
-						sum += o * dO[i]
-					}
-					return sum
-				}
+				l := newLoss(p)
 				random := rand.New(rand.NewPCG(3, 3))
 				check := func(name string, x, gradient []float64) {
 					for range min(len(x), 40) {
 						i := random.IntN(len(x))
-						saved := x[i]
-						x[i] = saved + step
-						up := loss()
-						x[i] = saved - step
-						down := loss()
-						x[i] = saved
-						slope := (up - down) / (2 * step)
-						if math.Abs(slope-gradient[i]) > 1e-7*(1+math.Abs(slope)) {
+						if slope := l.slope(x, i); math.Abs(slope-gradient[i]) > 1e-7*(1+math.Abs(slope)) {
 							t.Fatalf("%s element %d: gradient %g, slope %g", name, i, gradient[i], slope)
 						}
 					}
 				}
-				check("dQ", q, inTensorOrder(r.dQ, p.newQ()))
-				check("dK", k, inTensorOrder(r.dK, p.newK()))
-				check("dV", v, inTensorOrder(r.dV, p.newK()))
-				check("dbias", bias, r.dBias.exact)
+				check("dQ", l.q, inTensorOrder(r.dQ, p.newQ()))
+				check("dK", l.k, inTensorOrder(r.dK, p.newK()))
+				check("dV", l.v, inTensorOrder(r.dV, p.newK()))
+				check("dbias", l.bias, r.dBias.exact)
 			})
 		}
 	}
