@@ -51,9 +51,9 @@ constexpr int DS_SCALE_LOG2 = 0;
 
 // The packed value of 2^-5 (times P's scale) in one half: above it the accurate sigmoid's short form is not used.
 constexpr unsigned SHORT_FORM_LIMIT = 0x3d00u;
-// Below these, in e = exp(x), sigma's forms are within a relative 5e-4: e - e^2 + e^3, and e - CUBIC_B e^2 + CUBIC_C e^3.
-constexpr float SERIES_LIMIT = 0.0788f, CUBIC_LIMIT = 0.256f, CUBIC_B = 0.9795f, CUBIC_C = 0.722f;
-// Below it the slope's is too: e - SLOPE_B e^2 + SLOPE_C e^3.
+// Below it, in e = exp(x), e - CUBIC_B e^2 + CUBIC_C e^3 is within a relative 5e-4 of sigma.
+constexpr float CUBIC_LIMIT = 0.256f, CUBIC_B = 0.9795f, CUBIC_C = 0.722f;
+// Below it, so close to the slope: e - SLOPE_B e^2 + SLOPE_C e^3.
 constexpr float SLOPE_LIMIT = 0.153f, SLOPE_B = 1.969f, SLOPE_C = 2.3f;
 // The bits that are all set in an infinity or a NaN.
 constexpr unsigned EXPONENT_BITS = 0x7f80u;
@@ -156,8 +156,8 @@ __device__ constexpr float power_of_two(int exponent) {
 
 // ---- common/sigmoid_slope_accurate.cuh
 // The accurate sigmoid and its slope for the fragments of a warpgroup's product, from one exponential: with e = exp(x), sigma = e / (1 + e) and
-// the slope sigma / (1 + e). Where every e of a warp is below SERIES_LIMIT, sigma is the short form e - e^2 + e^3 and the slope sigma - sigma^2,
-// which cancels nothing there; both are within a relative e^3.
+// the slope sigma / (1 + e). Where every e of a warp is below 2^-5, sigma is the short form e - e^2 + e^3 and the slope sigma - sigma^2, which
+// cancels nothing there; both are within 3e-5.
 
 // ---- common/sigmoid_accurate.cuh
 // The accurate sigmoid: with e = exp(x), sigma = e / (1 + e). Where e < 2^-5, as nearly everywhere at b = -ln n, the short form
@@ -277,7 +277,7 @@ __device__ __forceinline__ void sigmoid_slopes(float (&e)[COUNT], Register (&p)[
 #pragma unroll
     for (int i = 0; i < COUNT; i += 2) largest[i / 2 % 4] = larger(largest[i / 2 % 4], e[i], e[i + 1]);
     const int all = max(max(largest[0], largest[1]), max(largest[2], largest[3]));
-    if (all_below(all, SERIES_LIMIT * scale)) {
+    if (all_below(all, scale / 32)) {
 #pragma unroll
         for (int i = 0; i < COUNT; i += 2) {
             const float low = sigmoid_short(e[i]), high = sigmoid_short(e[i + 1]);

@@ -1,7 +1,7 @@
 #pragma once
 // The accurate sigmoid and its slope for the fragments of a warpgroup's product, from one exponential: with e = exp(x), sigma = e / (1 + e) and
-// the slope sigma / (1 + e). Where every e of a warp is below SERIES_LIMIT, sigma is the short form e - e^2 + e^3 and the slope sigma - sigma^2,
-// which cancels nothing there; both are within a relative e^3.
+// the slope sigma / (1 + e). Where every e of a warp is below 2^-5, sigma is the short form e - e^2 + e^3 and the slope sigma - sigma^2, which
+// cancels nothing there; both are within 3e-5.
 #include "power_of_two.cuh"
 #include "sigmoid_accurate.cuh"
 #include "vote.cuh"
@@ -14,7 +14,7 @@ __device__ __forceinline__ void sigmoid_slopes(float (&e)[COUNT], Register (&p)[
 #pragma unroll
     for (int i = 0; i < COUNT; i += 2) largest[i / 2 % 4] = larger(largest[i / 2 % 4], e[i], e[i + 1]);
     const int all = max(max(largest[0], largest[1]), max(largest[2], largest[3]));
-    if (all_below(all, SERIES_LIMIT * scale)) {
+    if (all_below(all, scale / 32)) {
 #pragma unroll
         for (int i = 0; i < COUNT; i += 2) {
             const float low = sigmoid_short(e[i]), high = sigmoid_short(e[i + 1]);
