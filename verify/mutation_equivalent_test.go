@@ -43,4 +43,13 @@ var equivalent = map[string]string{
 	"bwddkv_sm90_d256: seen one further, return key < keys && query < queries && (!CAUSAL || key - query < diagonal);:9, 4 of 12":                                  "the key beyond the end is not stored",
 	"bwddkv_sm90_d256: seen one further, return key < keys && query < queries && (!CAUSAL || key - query < diagonal);:9, 7 of 12":                                  "the key beyond the end is not stored",
 	"bwddkv_sm90_d256: seen one further, return key < keys && query < queries && (!CAUSAL || key - query < diagonal);:9, 10 of 12":                                 "the key beyond the end is not stored",
+	"bwddkv_sm90_d256: accumulator not cleared, :5":                                                                                                                "every key tile has a query that sees it, so that no gradient is stored as it began",
+	"bwddkv_sm90_d256: accumulator not cleared, :9":                                                                                                                "the same of the other gradient; and of a sum that is only asked whether P vanishes",
+	"bwd_sm90_d128: phase not waited for, mbarrier_wait(shared.do_empty(slot), at.parity() ^ 1);":                                                                  "consumers give dO's place back before Q's, which was waited for",
+	"bwd_sm90_d128: bound one nearer, return tile * TILE_M < visible_queries_begin(key0 + TILE_N - 1, problem) || (tile + 1) * TILE_M > problem.seq_len_q ||:9":    "tiles that the mask cuts are more, or the query beyond the end has a dO of 0",
+	"bwd_sm90_d128: bound one further, key0 + TILE_N > problem.seq_len_k;:16":                                                                                      "tiles that the mask cuts are more",
+	"bwd_sm90_d128: bound one further, for (int i = 0; i < head_dim; ++i) sum = fmaf(unpack(a[i]), unpack(b[i]), sum);:5":                                          "the sum is only asked whether P vanishes",
+	"bwd_sm90_d128: bound one nearer, for (int i = 0; i < head_dim; ++i) sum = fmaf(unpack(a[i]), unpack(b[i]), sum);:5":                                           "the sum is only asked whether P vanishes",
+	"bwd_sm90_d128: bound one nearer, head = tile < keys.last(problem) ? keys.first_head(problem) : keys.end_head;:9":                                              "the last query sees every key, so that there always is a tile",
+	"bwd_sm90_d128: global store elsewhere, 5 of 8":                                                                                                                "every key tile has a query that sees it, so that it is not executed",
 }

@@ -14,7 +14,6 @@ var hopperMutations = []mutation{
 	{"phase not waited for", regexp.MustCompile(`(?m)^\s*mbarrier\.try_wait\S+ p, .*$`), "setp.eq.s32 p, 0, 0;", eachSite, nil},
 	{"the other phase waited for", regexp.MustCompile(`(?m)^(\s*mbarrier\.try_wait\S+ p, \[%r\d+\]), (%r\d+);$`), ".reg .b32 t; xor.b32 t, $2, 1; $1, t;", eachSite, nil},
 	{"a byte more expected", regexp.MustCompile(`(?m)^(\s*mbarrier\.arrive\.expect_tx\S+ _, \[%r\d+\]), (%r\d+);$`), "{ .reg .b32 t; add.s32 t, $2, 1; $1, t; }", eachSite, nil},
-	{"half of the bytes expected", regexp.MustCompile(`(?m)^(\s*mbarrier\.arrive\.expect_tx\S+ _, \[%r\d+\]), (%r\d+);$`), "{ .reg .b32 t; shr.u32 t, $2, 1; $1, t; }", eachSite, nil},
 	{"one arrival more", regexp.MustCompile(`(?m)^(\s*mbarrier\.init\S+ \[%r\d+\]), (%r\d+);$`), "{ .reg .b32 t; add.s32 t, $2, 1; $1, t; }", eachSite, nil},
 	{"tensor load dropped", regexp.MustCompile(`(?m)^\s*cp\.async\.bulk\.tensor\.4d\.shared::cluster.*, \[(?P<value>%r\d+)\];$`), "", eachValue, nil},
 	{"rows one further", regexp.MustCompile(`(?m)^(\s*cp\.async\.bulk\.tensor\.4d\.shared::cluster\S+ \[%r\d+\], \[%rd\d+, \{%r\d+), (%r\d+)(.*\[(?P<value>%r\d+)\];)$`), "{ .reg .b32 t; add.s32 t, $2, 1; $1, t$3 }", eachValue, nil},
@@ -29,6 +28,7 @@ var hopperMutations = []mutation{
 	{"product not committed", regexp.MustCompile(`(?m)^\s*wgmma\.commit_group.*$`), "", eachSite, nil},
 	{"product not waited for", regexp.MustCompile(`(?m)^\s*wgmma\.wait_group\.sync\.aligned \d;$`), "", eachSite, nil},
 	{"wait for one product less", regexp.MustCompile(`(?m)^\s*wgmma\.wait_group\.sync\.aligned 0;$`), "wgmma.wait_group.sync.aligned 1;", eachSite, nil},
+	{"barrier dropped", regexp.MustCompile(`(?m)^\s*bar\.sync.*$`), "", eachSite, nil},
 	{"wgmma dropped", regexp.MustCompile(`(?m)^\s*wgmma\.mma_async.*$`), "", eachProduct, nil},
 	{"sum begun anew", regexp.MustCompile(`(?m)^\s*setp\.ne\.b32 p, (%r\d+), 0;$`), "setp.eq.b32 p, $1, 0;", eachProduct, nil},
 	{"operands swapped", regexp.MustCompile(`(?m)^(\s*wgmma\.mma_async.*\}), (%rd\d+), (%rd\d+), (p, 1, 1, \d, \d;)$`), "$1, $3, $2, $4", eachProduct, nil},
@@ -79,7 +79,6 @@ var gradientMutations = []mutation{
 	{"bulk addition elsewhere", regexp.MustCompile(`(?m)^(\s*cp\.reduce\.async\.bulk\S+ \[%rd\d+)\](.*)$`), "$1+512]$2", eachSite, nil},
 	{"bulk addition halved", regexp.MustCompile(`(?m)^(\s*cp\.reduce\.async\.bulk.*), (%r\d+);$`), "{ .reg .b32 t; shr.u32 t, $2, 1; $1, t; }", eachSite, nil},
 	{"shuffle over another distance", regexp.MustCompile(`(?m)^(\s*shfl\.sync\.bfly\S+\s+[^,]+, %[rf]\d+), (%r\d+)(,.*)$`), "{ .reg .b32 t; shr.u32 t, $2, 1; $1, t$3 }", eachSite, nil},
-	{"barrier dropped", regexp.MustCompile(`(?m)^\s*bar\.sync.*$`), "", eachSite, nil},
 	{"accumulator not cleared", regexp.MustCompile(`(?m)^(\s*mov\.f32\s+%f\d+), 0f00000000;$`), "$1, 0f3F800000;", eachSite, nil},
 	{"global store dropped", regexp.MustCompile(`(?m)^\s*st\.global.*$`), "", eachSite, nil},
 }
