@@ -123,13 +123,16 @@ func (g *grid) edges() {
 	for _, k := range []Kind{Normal, Outliers, HiddenValues} {
 		g.add("pairs", Case{Shape: g.shape(1, 1, 1, 67, 4*t.n+67), Inputs: k})
 	}
+	// Of a tile of 64 queries and 64 or 128 keys, both whole, a causal mask hides the first query from the last key alone.
+	g.add("corner", Case{Shape: g.shape(1, 1, 1, 64, 64+126)})
 	g.add("few keys", Case{Shape: g.shape(1, 2, 2, 53, 7), Layout: Reversed})
 	g.add("many keys", Case{Shape: g.shape(1, 2, 1, 7, t.n+59), Layout: Padded})
 	small := g.shape(2, 2, 1, 19, 23)
 	small.HeadDim = 8
 	g.add("least head dim", Case{Shape: small})
-	g.add("hidden", Case{Shape: g.shape(1, 2, 2, 61, 67), Inputs: HiddenValues})
+	g.add("hidden", Case{Shape: g.shape(1, 4, 2, 61, 67), Inputs: HiddenValues})
 	g.add("infinite", Case{Shape: g.shape(3, 4, 4, 19, 23), Inputs: NonFinite}) // logits among them, of rows whose gradients are 0
+	g.add("infinite", Case{Shape: g.shape(3, 4, 4, 1, 1), Inputs: NonFinite})   // sums of one term, which a row beyond the end would make NaN
 }
 
 // tileEdges are lengths around every kernel's tile.
