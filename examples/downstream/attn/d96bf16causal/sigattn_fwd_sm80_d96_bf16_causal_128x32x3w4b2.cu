@@ -45,9 +45,9 @@ constexpr int DS_SCALE_LOG2 = 0;
 
 // The packed value of 2^-5 (times P's scale) in one half: above it the accurate sigmoid's short form is not used.
 constexpr unsigned SHORT_FORM_LIMIT = 0x3d00u;
-// Below these, in e = exp(x), sigma's forms are within a relative 5e-4: e - e^2 + e^3, and e - CUBIC_B e^2 + CUBIC_C e^3.
-constexpr float SERIES_LIMIT = 0.0788f, CUBIC_LIMIT = 0.256f, CUBIC_B = 0.9795f, CUBIC_C = 0.722f;
-// Below it the slope's is too: e - SLOPE_B e^2 + SLOPE_C e^3.
+// Below it, in e = exp(x), e - CUBIC_B e^2 + CUBIC_C e^3 is within a relative 5e-4 of sigma.
+constexpr float CUBIC_LIMIT = 0.256f, CUBIC_B = 0.9795f, CUBIC_C = 0.722f;
+// Below it, so close to the slope: e - SLOPE_B e^2 + SLOPE_C e^3.
 constexpr float SLOPE_LIMIT = 0.153f, SLOPE_B = 1.969f, SLOPE_C = 2.3f;
 // The bits that are all set in an infinity or a NaN.
 constexpr unsigned EXPONENT_BITS = 0x7f80u;
