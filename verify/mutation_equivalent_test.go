@@ -45,4 +45,11 @@ var equivalent = map[string]string{
 	"bwddq_sm90_d128: barrier dropped, barrier_sync(1 + consumer(), 128);  // no warp's products read Q any more":                                                  "every warp has started, and this one waited for, a product behind those",
 	"bwddq_sm90_d128: accumulator not cleared, if (i / 4 * 8 + i % 2 >= left[i / 2 % 2]) dp[i] = 0.0f;:13":                                                         "it is the bias gradient's, where none is asked for",
 	"bwddq_sm90_d128: accumulator not cleared, for (int i = 0; i < HEAD_DIM / 2; ++i) zero = fmaf(dq[i], 0.0f, zero);:9":                                           "every block is taken twice, which changes no result",
+	"bwd_sm90_d64: global store elsewhere, 5 of 8":                                                                                                                 "every key tile has a query that sees it, so that it is not executed",
+	"bwd_sm90_d64: place reused before it is read":                                                                                                                 "under the causal mask restore_cleared has waited for the same",
+	"bwd_sm90_d64: stores not waited for":         "the wait before dV is restored covers dK",
+	"bwd_sm90_d64: product's panels elsewhere":    "its columns are one panel",
+	"bwd_sm90_d64: registers not fenced, 5 of 9":  "the fence before S of the tile ahead covers it: nothing is written between",
+	"bwd_sm90_d64: shuffle over another distance": "every key tile has a query that sees it, so that it is not executed",
+	"bwd_sm90_d64: accumulator not cleared":       "every key tile has a query that sees it, so that no gradient is stored as it began",
 }

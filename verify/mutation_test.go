@@ -125,7 +125,10 @@ func mutantsOf(t *testing.T, s subject, p *sigattn.Package, text string) []mutan
 		if len(found) == 0 {
 			continue
 		}
-		if (s.sample || !*allMutants) && (x.of == eachSite || x.of == eachEnd) {
+		switch {
+		case s.sample && x.of == eachEnd:
+			continue
+		case (s.sample || !*allMutants) && x.of == eachSite:
 			x.of = middle
 		}
 		alike := make(map[string][]int)
