@@ -132,7 +132,7 @@ func (g *grid) edges() {
 	g.add("least head dim", Case{Shape: small})
 	g.add("hidden", Case{Shape: g.shape(1, 4, 2, 61, 67), Inputs: HiddenValues})
 	g.add("infinite", Case{Shape: g.shape(3, 4, 4, 19, 23), Inputs: NonFinite}) // logits among them, of rows whose gradients are 0
-	g.add("infinite", Case{Shape: g.shape(3, 4, 4, 1, 1), Inputs: NonFinite})   // sums of one term, which a row beyond the end would make NaN
+	g.add("infinite", Case{Shape: g.shape(1, 9, 9, 1, 1), Inputs: NonFinite})   // sums of one term, which a row beyond the end would make NaN
 }
 
 // tileEdges are lengths around every kernel's tile.

@@ -51,7 +51,7 @@ var constantMutations = []mutation{
 		bits, _ := strconv.ParseUint(strings.TrimPrefix(s, ", 0f"), 16, 32)
 		return fmt.Sprintf(", 0f%08X", bits+1<<23)
 	}},
-	{"form goes four times as far", regexp.MustCompile(`, (?P<value>10\d{8});`), "", eachValue, func(s string) string {
+	{"form goes four times as far", regexp.MustCompile(`, (?P<value>10[2-5]\d{7});`), "", eachValue, func(s string) string {
 		bits, _ := strconv.Atoi(strings.Trim(s, ", ;"))
 		return fmt.Sprintf(", %d;", bits+2<<23)
 	}},
@@ -80,5 +80,6 @@ var gradientMutations = []mutation{
 	{"bulk addition halved", regexp.MustCompile(`(?m)^(\s*cp\.reduce\.async\.bulk.*), (%r\d+);$`), "{ .reg .b32 t; shr.u32 t, $2, 1; $1, t; }", eachSite, nil},
 	{"shuffle over another distance", regexp.MustCompile(`(?m)^(\s*shfl\.sync\.bfly\S+\s+[^,]+, %[rf]\d+), (%r\d+)(,.*)$`), "{ .reg .b32 t; shr.u32 t, $2, 1; $1, t$3 }", eachSite, nil},
 	{"accumulator not cleared", regexp.MustCompile(`(?m)^(\s*mov\.f32\s+%f\d+), 0f00000000;$`), "$1, 0f3F800000;", eachSite, nil},
+	{"shared store dropped", regexp.MustCompile(`(?m)^\s*st\.shared.*$`), "", eachSite, nil},
 	{"global store dropped", regexp.MustCompile(`(?m)^\s*st\.global.*$`), "", eachSite, nil},
 }

@@ -16,7 +16,10 @@ import (
 	"github.com/sigattn/sigattn/internal/emulator/cuda"
 )
 
-var allMutants = flag.Bool("mutants", false, "run every mutant of TestMutants, not a sample")
+var (
+	allMutants = flag.Bool("mutants", false, "run every mutant of TestMutants, not a sample")
+	ofMutants  = flag.String("mutant", "", "with -mutants, only those whose names match this regular expression")
+)
 
 // A mutation plants one fault in a kernel's PTX: it rewrites one of the lines that match.
 type mutation struct {
@@ -122,7 +125,10 @@ func mutantsOf(t *testing.T, s subject, p *sigattn.Package, text string) []mutan
 		if len(found) == 0 {
 			continue
 		}
-		if (s.sample || !*allMutants) && (x.of == eachSite || x.of == eachEnd) {
+		switch {
+		case s.sample && x.of == eachEnd:
+			continue
+		case (s.sample || !*allMutants) && x.of == eachSite:
 			x.of = middle
 		}
 		alike := make(map[string][]int)
@@ -356,7 +362,11 @@ func (s subject) findMutants(t *testing.T, p *sigattn.Package) {
 		all = some(all, 4)
 	}
 	caught := 0
+	names := regexp.MustCompile(*ofMutants)
 	all = slices.DeleteFunc(all, func(m mutant) bool {
+		if !names.MatchString(m.String()) {
+			return true
+		}
 		why := m.equivalent()
 		if why != "" && *allMutants {
 			t.Logf("%v: equivalent, %s", m, why)
