@@ -10,11 +10,6 @@ import (
 // maxFusedHeadDim is the largest head dim of sm_90's fused backward kernel, whose consumers hold dK and dV of 64 keys.
 const maxFusedHeadDim = 128
 
-// fusedHopper is a tile of sm_90's fused backward kernels.
-func fusedHopper(m, n, stages int) Tile {
-	return Tile{M: m, N: n, Stages: stages, Warps: hopperWarps(n), Blocks: 1}
-}
-
 // ownsKeys says whether the blocks of spec's kernel own keys, of which they make dK and dV.
 func ownsKeys(spec Spec) bool {
 	return spec.Pass == sigattn.BackwardFused || spec.Pass == sigattn.BackwardDKV

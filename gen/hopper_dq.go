@@ -6,11 +6,6 @@ import (
 	"github.com/sigattn/sigattn"
 )
 
-// dqHopper is a tile of sm_90's dQ kernels, with so many places for tiles of keys and values.
-func dqHopper(m, n, places int) Tile {
-	return Tile{M: m, N: n, Stages: places, Warps: hopperWarps(m), Blocks: 1}
-}
-
 func isHopperDQ(spec Spec) bool { return isHopper(spec) && spec.Pass == sigattn.BackwardDQ }
 
 // hopperDQAccumulators: dQ, S, dP and dS packed.

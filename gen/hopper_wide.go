@@ -8,11 +8,6 @@ func isWide(spec Spec) bool {
 	return isHopper(spec) && spec.Pass == sigattn.BackwardDKV && spec.HeadDim > maxFusedHeadDim
 }
 
-// wideHopper is a tile of those kernels.
-func wideHopper(m, n, stages int) Tile {
-	return Tile{M: m, N: n, Stages: stages, Warps: hopperWarps(2 * n), Blocks: 1}
-}
-
 // wideAccumulators: dK or dV, dP or S, and dS or P packed.
 func wideAccumulators(p Plan) int { return p.HeadDim/2 + p.M/2 + p.M/4 }
 

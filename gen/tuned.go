@@ -28,19 +28,19 @@ var tuned = []choice{
 	{sigattn.Forward, hopper, dims(192), 0, 0, 0, warpgroups(128, 64, 2, 2)},
 	{sigattn.Forward, hopper, dims(256), 0, 0, 0, warpgroups(128, 64, 2, 1)},
 
-	{sigattn.BackwardFused, hopper, dims(32, 64), 0, 0, 0, fusedHopper(64, 128, 4)},
-	{sigattn.BackwardFused, hopper, dims(96, 128), 0, 0, 0, fusedHopper(64, 128, 3)},
+	{sigattn.BackwardFused, hopper, dims(32, 64), 0, 0, 0, gradients(64, 128, 4)},
+	{sigattn.BackwardFused, hopper, dims(96, 128), 0, 0, 0, gradients(64, 128, 3)},
 
-	{sigattn.BackwardDKV, hopper, dims(32, 64), 0, 0, 0, fusedHopper(64, 128, 4)},
-	{sigattn.BackwardDKV, hopper, dims(96, 128), 0, 0, 0, fusedHopper(64, 128, 4)},
-	{sigattn.BackwardDKV, hopper, dims(192), 0, 0, 0, wideHopper(64, 64, 4)},
-	{sigattn.BackwardDKV, hopper, dims(256), 0, 0, 0, wideHopper(64, 64, 3)},
+	{sigattn.BackwardDKV, hopper, dims(32, 64), 0, 0, 0, gradients(64, 128, 4)},
+	{sigattn.BackwardDKV, hopper, dims(96, 128), 0, 0, 0, gradients(64, 128, 4)},
+	{sigattn.BackwardDKV, hopper, dims(192), 0, 0, 0, gradients(64, 64, 4)},
+	{sigattn.BackwardDKV, hopper, dims(256), 0, 0, 0, gradients(64, 64, 3)},
 
-	{sigattn.BackwardDQ, hopper, dims(32, 64), 0, 0, 0, dqHopper(192, 64, 4)},
-	{sigattn.BackwardDQ, hopper, dims(96), 0, 0, 0, dqHopper(128, 128, 4)},
-	{sigattn.BackwardDQ, hopper, dims(128), 0, 0, 0, dqHopper(128, 112, 4)},
-	{sigattn.BackwardDQ, hopper, dims(192), 0, 0, 0, dqHopper(128, 80, 4)},
-	{sigattn.BackwardDQ, hopper, dims(256), 0, 0, 0, dqHopper(128, 64, 3)},
+	{sigattn.BackwardDQ, hopper, dims(32, 64), 0, 0, 0, gradients(192, 64, 4)},
+	{sigattn.BackwardDQ, hopper, dims(96), 0, 0, 0, gradients(128, 128, 4)},
+	{sigattn.BackwardDQ, hopper, dims(128), 0, 0, 0, gradients(128, 112, 4)},
+	{sigattn.BackwardDQ, hopper, dims(192), 0, 0, 0, gradients(128, 80, 4)},
+	{sigattn.BackwardDQ, hopper, dims(256), 0, 0, 0, gradients(128, 64, 3)},
 
 	// pass           archs head dims  dtype mask sigmoid M    N  S  W  B           G   Q  paced
 	{sigattn.Forward, nil, dims(32), 0, 0, 0, ampere(128, 64, 3, 4, 3, Pipeline{16, 2, false})},
@@ -93,6 +93,9 @@ func warpgroups(m, n, stages, qTiles int) Tile {
 	return Tile{M: m, N: n, Stages: stages, Warps: hopperWarps(m), Blocks: 1, Hopper: Hopper{qTiles}}
 }
 
+// gradients is a tile of the backward kernels of the sm_90 family, whose warps follow from it by the pass: see withWarpgroups.
+func gradients(m, n, stages int) Tile { return Tile{M: m, N: n, Stages: stages} }
+
 // Of the sm_80 family, small are the architectures with 99 KB of shared memory per block, large those with more, whose
 // images later devices run too.
 var (
@@ -121,7 +124,7 @@ func Best(spec Spec) (Tile, bool) {
 	}
 	for _, c := range tuned {
 		if c.matches(spec) {
-			return c.tile, true
+			return c.tile.withWarpgroups(spec), true
 		}
 	}
 	return Tile{}, false
