@@ -123,8 +123,8 @@ func (g *grid) edges() {
 	for _, k := range []Kind{Normal, Outliers, HiddenValues} {
 		g.add("pairs", Case{Shape: g.shape(1, 1, 1, 67, 4*t.n+67), Inputs: k})
 	}
-	// Of a tile of 64 queries and 64 or 128 keys, both whole, a causal mask hides the first query from the last key alone.
-	g.add("corner", Case{Shape: g.shape(1, 1, 1, 64, 64+126)})
+	// Of some tile of 64 queries and 64 or 128 keys, whole, a causal mask hides the first query from the last key alone.
+	g.add("corner", Case{Shape: g.shape(1, 1, 1, 67, 67+126)})
 	g.add("few keys", Case{Shape: g.shape(1, 2, 2, 53, 7), Layout: Reversed})
 	g.add("many keys", Case{Shape: g.shape(1, 2, 1, 7, t.n+59), Layout: Padded})
 	small := g.shape(2, 2, 1, 19, 23)

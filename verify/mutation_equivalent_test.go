@@ -52,4 +52,13 @@ var equivalent = map[string]string{
 	"bwd_sm90_d64: registers not fenced, 5 of 9":  "the fence before S of the tile ahead covers it: nothing is written between",
 	"bwd_sm90_d64: shuffle over another distance": "every key tile has a query that sees it, so that it is not executed",
 	"bwd_sm90_d64: accumulator not cleared":       "every key tile has a query that sees it, so that no gradient is stored as it began",
+	"fwd_sm90_d128: barrier dropped, barrier_sync(1 + consumer(), 128);  // no warp's products read Q any more":                             "every warp has started, and this one waited for, a product behind those",
+	"bwddkv_sm90_d128: place reused before it is read":                                                                                      "under the causal mask restore_cleared has waited for the same",
+	"bwd_sm90_d128: product's panels elsewhere, product 5 of 9":                                                                             "a warpgroup's columns of dQ are one panel",
+	"bwd_sm90_d128: product's panels elsewhere, product 8 of 9":                                                                             "a warpgroup's columns of dQ are one panel",
+	"bwd_sm90_d128: bound one further, for (int head = keys.first_head(problem); head < keys.end_head; ++head) store_dbias(head, 0.0f);:13": "every key tile has a query that sees it, so that it is not executed",
+	"bwd_sm90_d128: bound one nearer, for (int head = keys.first_head(problem); head < keys.end_head; ++head) store_dbias(head, 0.0f);:13":  "every key tile has a query that sees it, so that it is not executed",
+	"bwd_sm90_d128: bound one nearer, key0 + TILE_N > problem.seq_len_k;:16":                                                                "the key beyond the end has a K and V of 0, and is not stored",
+	"bwddkv_sm90_d128: stores not waited for":                                                                                               "the wait before dV is restored covers dK",
+	"bwddkv_sm90_d128: registers not fenced, 4 of 7":                                                                                        "the fence before dV's product covers it: S's registers are only read since",
 }
