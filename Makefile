@@ -41,7 +41,7 @@ sanitize: build ## Run the kernels under compute-sanitizer (needs a GPU and a CU
 	scripts/sanitize.sh $(GEN)
 
 mutants: ## Plant faults in kernels' PTX, one at a time, and demand that the emulator finds them
-	go test ./verify -run TestMutants -mutants -v -timeout 30m
+	go test ./verify -run TestMutants -mutants -v -timeout 60m
 
 test: tidy format vet systems lint unit check downstream ## Check all that can be checked on this machine
 

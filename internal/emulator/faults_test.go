@@ -52,6 +52,11 @@ func TestFaults(t *testing.T) {
 	st.shared.u32 [%r1], %tid;
 	FAULT: ld.shared.u64 %d1, [%r1]; RIGHT: ld.shared.u32 %r2, [%r1];`,
 			Uninitialised, "nothing has written"},
+		"uninitialised word": {machine{threads: 1, shared: 64}, `
+	mov.u32 %r1, dynamic;
+	FAULT: nothing RIGHT: st.shared.u32 [%r1], %tid;
+	ld.shared.u32 %r2, [%r1];`,
+			Uninitialised, "nothing has written"},
 		"uninitialised half of a word": {machine{threads: 1, shared: 64}, `
 	mov.u32 %r1, dynamic;
 	st.shared.u16 [%r1], %h1;

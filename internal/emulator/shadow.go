@@ -60,7 +60,7 @@ func (w *warp) noteReadOf(s *shared, lane, reader, word, n int, bytes uint8) {
 	now := makeRead(w.clock[w.id], w.at, bytes, reader)
 	var known writeShadow // a write that was found in order
 	for i, last := range s.writes[word : word+n] {
-		if last != known {
+		if last != known || last == 0 {
 			if last.written()&bytes != bytes {
 				w.reportShared(Uninitialised, lane, word+i, "nothing has written these bytes")
 			} else if last.bytes()&bytes != 0 && !w.follows(last, lane) {
