@@ -18,7 +18,7 @@ func isHopper(spec Spec) bool { return spec.Arch == sigattn.SM90 }
 const (
 	warpgroupWarps = 4
 	warpgroupRows  = 64 // of a wgmma's accumulator
-	maxConsumers   = 3
+	maxConsumers   = 4
 	hopperStages   = 2 // places for K, and for V: the kernel's two halves of a step know theirs
 )
 
@@ -66,7 +66,7 @@ func (t Tile) withHopper(spec Spec) Tile {
 
 // consumerRegisters is what setmaxnreg can give each of a consumer's threads, by consumers, when the producer has given
 // away all but 24 to 40. Multiples of 8, as it takes them.
-var consumerRegisters = [maxConsumers + 1]int{1: 255, 2: 232, 3: 160}
+var consumerRegisters = [maxConsumers + 1]int{1: 255, 2: 232, 3: 160, 4: 112}
 
 // spareRegisters is what a consumer needs beside accumulators: addresses, counters, descriptors.
 const spareRegisters = 8
@@ -92,7 +92,7 @@ func checkHopper(spec Spec, tile Tile) error {
 	case spec.Pass != sigattn.Forward:
 		return checkHopperBackward(spec, tile)
 	case tile.M%warpgroupRows != 0 || tile.consumers(spec) > maxConsumers:
-		return illegalShape(spec, "tile rows", tile.M, "64, 128, 192")
+		return illegalShape(spec, "tile rows", tile.M, "64, 128, 192, 256")
 	case tile.N < 32 || tile.N > 256:
 		return illegalShape(spec, "tile keys", tile.N, "multiples of 16 from 32 to 256")
 	case tile.Stages != hopperStages:

@@ -22,7 +22,8 @@ type choice struct {
 // A BackwardFinish kernel is not in it: its tile follows from the kernel whose results it finishes.
 var tuned = []choice{
 	// pass           archs   head dims  dtype mask sigmoid M    N    S  Q tiles
-	{sigattn.Forward, hopper, dims(32, 64), 0, 0, 0, warpgroups(192, 96, 2, 2)},
+	{sigattn.Forward, hopper, dims(32), 0, 0, 0, warpgroups(256, 64, 2, 2)},
+	{sigattn.Forward, hopper, dims(64), 0, 0, 0, warpgroups(192, 96, 2, 2)},
 	{sigattn.Forward, hopper, dims(96), 0, 0, 0, warpgroups(192, 80, 2, 2)},
 	{sigattn.Forward, hopper, dims(128), 0, 0, 0, warpgroups(128, 128, 2, 2)},
 	{sigattn.Forward, hopper, dims(192), 0, 0, 0, warpgroups(128, 64, 2, 2)},

@@ -278,19 +278,27 @@ struct SigmoidTile {
     // P = sigma(scale * S + bias), times FACTOR. What S was is lost.
     template <int COUNT>
     __device__ __forceinline__ void operator()(float (&s)[COUNT], Register (&p)[COUNT / 2]) const {
+        constexpr int PARTS = TWO_FORMS ? 2 : 1, PART = COUNT / PARTS;  // a half where the first form holds needs no other
         constexpr float first_limit = (QUADRATIC ? QUADRATIC_LIMIT : CUBIC_LIMIT) * FACTOR;
-        int largest = 0;
+        int largest_of[PARTS] = {};
 #pragma unroll
         for (int i = 0; i < COUNT; i += 2) {
             s[i] = exp2_approx(fmaf(s[i], scale, bias));
             s[i + 1] = exp2_approx(fmaf(s[i + 1], scale, bias));
             p[i / 2] = pack(first_form(s[i]), first_form(s[i + 1]));
-            largest = larger(largest, s[i], s[i + 1]);
+            largest_of[i / PART] = larger(largest_of[i / PART], s[i], s[i + 1]);
         }
+        int largest = 0;
+#pragma unroll
+        for (int part = 0; part < PARTS; ++part) largest = max(largest, largest_of[part]);
         if (all_below(largest, first_limit)) return;
         if (TWO_FORMS && all_below(largest, CUBIC_LIMIT * FACTOR)) {
 #pragma unroll
-            for (int i = 0; i < COUNT; i += 2) p[i / 2] = pack(cubic(s[i]), cubic(s[i + 1]));
+            for (int part = 0; part < PARTS; ++part) {
+                if (all_below(largest_of[part], first_limit)) continue;
+#pragma unroll
+                for (int i = part * PART; i < part * PART + PART; i += 2) p[i / 2] = pack(cubic(s[i]), cubic(s[i + 1]));
+            }
             return;
         }
         if (!QUADRATIC || TWO_FORMS) {
@@ -674,7 +682,7 @@ constexpr int PANELS = (HEAD_DIM + PANEL_COLUMNS - 1) / PANEL_COLUMNS;
 constexpr int CONSUMERS = WARPS / 4 - 1;  // warpgroups of 64 rows each, behind the producer's
 
 // Registers per thread once the producer has given most of its own to the consumers.
-constexpr int PRODUCER_REGISTERS = CONSUMERS == 2 ? 40 : CONSUMERS == 3 ? 32 : 24;
+constexpr int PRODUCER_REGISTERS = CONSUMERS == 2 ? 40 : 32;
 constexpr int CONSUMER_REGISTERS = CONSUMERS == 2 ? 232 : CONSUMERS == 3 ? 160 : 112;
 
 __device__ constexpr int tile_bytes(int rows) { return rows * PANELS * PANEL_ROW; }

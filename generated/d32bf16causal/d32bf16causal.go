@@ -13,7 +13,7 @@
 //
 //	pass    arch   tile      stages  threads  shared memory
 //	fwd     sm_80  128 × 64  3       128      32768
-//	fwd     sm_90  192 × 96  2       512      100352
+//	fwd     sm_90  256 × 64  2       640      100352
 //	bwd     sm_80  64 × 128  2       128      57440
 //	bwd     sm_90  64 × 128  4       384      134144
 //	bwddkv  sm_80  64 × 128  2       128      32848
@@ -49,9 +49,9 @@ var description = sigattn.Package{
 			TileM: 128, TileN: 64, Threads: 128, SharedBytes: 32768,
 		},
 		{
-			Name: "sigattn_fwd_sm90_d32_bf16_causal_192x96x2w16t2",
+			Name: "sigattn_fwd_sm90_d32_bf16_causal_256x64x2w20t2",
 			Pass: sigattn.Forward, Arch: sigattn.SM90,
-			TileM: 192, TileN: 96, Threads: 512, SharedBytes: 100352,
+			TileM: 256, TileN: 64, Threads: 640, SharedBytes: 100352,
 		},
 		{
 			Name: "sigattn_bwd_sm80_d32_bf16_causal_64x128x2w4b2",

@@ -534,7 +534,7 @@ constexpr int PANELS = (HEAD_DIM + PANEL_COLUMNS - 1) / PANEL_COLUMNS;
 constexpr int CONSUMERS = WARPS / 4 - 1;  // warpgroups of 64 rows each, behind the producer's
 
 // Registers per thread once the producer has given most of its own to the consumers.
-constexpr int PRODUCER_REGISTERS = CONSUMERS == 2 ? 40 : CONSUMERS == 3 ? 32 : 24;
+constexpr int PRODUCER_REGISTERS = CONSUMERS == 2 ? 40 : 32;
 constexpr int CONSUMER_REGISTERS = CONSUMERS == 2 ? 232 : CONSUMERS == 3 ? 160 : 112;
 
 __device__ constexpr int tile_bytes(int rows) { return rows * PANELS * PANEL_ROW; }
