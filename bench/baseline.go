@@ -23,7 +23,7 @@ var ErrUnavailable = errors.New("not available")
 // request is one line to a baseline process: time iters runs of this shape.
 type request struct {
 	Backend string `json:"backend"` // the process's own name for an implementation, such as "flash" or "cudnn"
-	Pass    string `json:"pass"`    // "fwd" or "bwd"
+	Pass    string `json:"pass"`    // "fwd", "bwd" or "step"
 	DType   string `json:"dtype"`   // "bf16" or "fp16"
 	Batch   int    `json:"batch"`
 	Heads   int    `json:"heads"`
@@ -104,12 +104,12 @@ func (b *Baseline) time(ctx context.Context, backend string, s Shape, iters int)
 	if b.ended {
 		return nil, fmt.Errorf("%w: it was given up before", ErrBaseline)
 	}
-	pass := "fwd"
-	if s.Pass != Forward {
-		pass = "bwd"
+	pass := s.Pass
+	if pass == BackwardDeterministic {
+		pass = Backward
 	}
 	line, err := json.Marshal(request{
-		Backend: backend, Pass: pass, DType: s.DType.String(), Batch: s.Batch, Heads: s.HeadsQ, HeadsKV: s.HeadsKV,
+		Backend: backend, Pass: string(pass), DType: s.DType.String(), Batch: s.Batch, Heads: s.HeadsQ, HeadsKV: s.HeadsKV,
 		SeqLen: s.SeqLen, HeadDim: s.HeadDim, Causal: s.Mask == sigattn.Causal, Iters: iters,
 	})
 	if err != nil {

@@ -109,9 +109,10 @@ func (g *GPU) prepare(s Shape) (func() error, error) {
 			return nil, err
 		}
 	}
+	forwardArgs := g.forward(s)
+	forward := func() error { return kernel.Forward(sigattn.Stream(g.stream), forwardArgs) }
 	if s.Pass == Forward {
-		args := g.forward(s)
-		return func() error { return kernel.Forward(sigattn.Stream(g.stream), args) }, nil
+		return forward, nil
 	}
 	args := g.backward(s)
 	size, err := kernel.WorkspaceSize(args)
@@ -122,7 +123,16 @@ func (g *GPU) prepare(s Shape) (func() error, error) {
 		return nil, err
 	}
 	args.Workspace, args.WorkspaceBytes = sigattn.DevicePtr(g.workspace.data), g.workspace.bytes
-	return func() error { return kernel.Backward(sigattn.Stream(g.stream), args) }, nil
+	backward := func() error { return kernel.Backward(sigattn.Stream(g.stream), args) }
+	if s.Pass != Step {
+		return backward, nil
+	}
+	return func() error {
+		if err := forward(); err != nil {
+			return err
+		}
+		return backward()
+	}, nil
 }
 
 func (g *GPU) kernel(s Shape) (*sigattn.Kernel, error) {

@@ -24,7 +24,7 @@ func (i Image) String() string {
 	return i.Arch.String()
 }
 
-// Image is that of the pass's main kernel, for the shape's tensors.
+// Image is that of the pass's main kernel, for the shape's tensors; of a step, the backward's.
 func (g *GPU) Image(s Shape) (Image, error) {
 	kernel, err := g.kernel(s)
 	if err != nil {

@@ -14,10 +14,11 @@ const (
 	Forward               Pass = "fwd"
 	Backward              Pass = "bwd"
 	BackwardDeterministic Pass = "bwd-det" // equal inputs give equal bits
+	Step                  Pass = "step"    // of training: a forward, and the backward behind it
 )
 
 // Passes lists every Pass, in the order of a report.
-func Passes() []Pass { return []Pass{Forward, Backward, BackwardDeterministic} }
+func Passes() []Pass { return []Pass{Forward, Backward, BackwardDeterministic, Step} }
 
 // Shape is one attention problem with as many queries as keys, and the pass that is timed on it.
 type Shape struct {
@@ -35,27 +36,36 @@ type Shape struct {
 const backwardShare = 2.5
 
 // FLOPs counts the floating-point operations of one run by the field's convention: 4·B·H·T²·d for the forward, 2.5
-// times that for the backward, and half where the mask is causal.
+// times that for the backward, the sum for a step, and half where the mask is causal.
 func (s Shape) FLOPs() float64 {
 	flops := 4 * float64(s.Batch) * float64(s.HeadsQ) * float64(s.SeqLen) * float64(s.SeqLen) * float64(s.HeadDim)
 	if s.Mask == sigattn.Causal {
 		flops /= 2
 	}
-	if s.Pass != Forward {
-		flops *= backwardShare
+	switch s.Pass {
+	case Forward:
+		return flops
+	case Step:
+		return flops * (1 + backwardShare)
+	default:
+		return flops * backwardShare
 	}
-	return flops
 }
 
 // Bytes counts what one run must at least read and write: Q, K, V and O once, and for the backward Q, K, V, dO, dQ, dK
-// and dV once.
+// and dV once; for a step both.
 func (s Shape) Bytes() float64 {
 	const elementBytes = 2
 	q, kv := float64(s.queryElements()), float64(s.keyElements())
-	if s.Pass == Forward {
-		return elementBytes * (2*q + 2*kv)
+	forward, backward := elementBytes*(2*q+2*kv), elementBytes*(3*q+4*kv)
+	switch s.Pass {
+	case Forward:
+		return forward
+	case Step:
+		return forward + backward
+	default:
+		return backward
 	}
-	return elementBytes * (3*q + 4*kv)
 }
 
 func (s Shape) queryElements() int { return s.Batch * s.SeqLen * s.HeadsQ * s.HeadDim }

@@ -17,6 +17,7 @@ func TestFLOPs(t *testing.T) {
 		{Forward, sigattn.Causal, 2 * 8 * 16 * 2048 * 2048 * 128},
 		{Backward, sigattn.Full, 10 * 8 * 16 * 2048 * 2048 * 128},
 		{BackwardDeterministic, sigattn.Causal, 5 * 8 * 16 * 2048 * 2048 * 128},
+		{Step, sigattn.Full, 14 * 8 * 16 * 2048 * 2048 * 128},
 	} {
 		s := testShape()
 		s.Pass, s.Mask = tc.pass, tc.mask
@@ -37,6 +38,10 @@ func TestBytes(t *testing.T) {
 	s.Pass = Backward
 	if got, want := s.Bytes(), float64(2*100*64*2*(3*8+4*2)); got != want {
 		t.Errorf("backward: %v bytes, want %v", got, want)
+	}
+	s.Pass = Step
+	if got, want := s.Bytes(), float64(2*100*64*2*(5*8+6*2)); got != want {
+		t.Errorf("step: %v bytes, want %v", got, want)
 	}
 }
 

@@ -2,13 +2,13 @@
 """Times PyTorch's scaled_dot_product_attention on request, for `sigattn-gen bench --baseline`.
 
 One JSON object per line on stdin:
-    {"backend": "flash"|"cudnn", "pass": "fwd"|"bwd", "dtype": "bf16"|"fp16", "batch": B, "heads": Hq, "heads_kv": Hkv,
+    {"backend": "flash"|"cudnn", "pass": "fwd"|"bwd"|"step", "dtype": "bf16"|"fp16", "batch": B, "heads": Hq, "heads_kv": Hkv,
      "seq_len": T, "head_dim": d, "causal": true|false, "iters": n}
 and one per line back: {"ms": [t1, ..., tn]}, the time of each run in milliseconds, or {"error": "why not"}.
 Ends with its input. Anything that libraries print goes to stderr.
 
 Tensors are stored [batch, sequence, head, head dim] and viewed as [batch, head, sequence, head dim]; values are N(0,1).
-A backward is timed alone, on the graph of a forward made before.
+A backward is timed alone, on the graph of a forward made before; a step is a forward and its backward.
 """
 
 import json
@@ -23,6 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
 from torch.nn.functional import scaled_dot_product_attention  # noqa: E402
 
 BACKENDS = {"flash": SDPBackend.FLASH_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTENTION}
+PASSES = {"fwd": "forward", "bwd": "backward", "step": "step"}  # and the methods of Problem that make their runs
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 WARM_UPS_FIRST, WARM_UPS = 4, 2  # on first sight of a shape and backend (plans are built then); on each later turn
 
@@ -64,11 +65,18 @@ class Problem:
         out = self.attention(backend)
         return lambda: torch.autograd.grad(out, inputs, self.grad, retain_graph=True)
 
+    def step(self, backend):
+        """A forward that saves what its backward needs, and that backward."""
+        inputs = (self.q, self.k, self.v)
+        for x in inputs:
+            x.requires_grad_(True)
+        return lambda: torch.autograd.grad(self.attention(backend), inputs, self.grad)
+
     def run(self, backend, name):
         """The run, and how many warm-ups it needs now."""
         if (backend, name) in self.runs:
             return self.runs[backend, name], WARM_UPS
-        made = (self.forward if name == "fwd" else self.backward)(backend)
+        made = getattr(self, PASSES[name])(backend)
         self.runs[backend, name] = made
         return made, WARM_UPS_FIRST
 
@@ -95,8 +103,8 @@ def main():
             ask = json.loads(line)
             if ask["backend"] not in BACKENDS:
                 raise ValueError(f"backend {ask['backend']!r} is none of {', '.join(BACKENDS)}")
-            if ask["pass"] not in ("fwd", "bwd"):
-                raise ValueError(f"pass {ask['pass']!r} is none of fwd, bwd")
+            if ask["pass"] not in PASSES:
+                raise ValueError(f"pass {ask['pass']!r} is none of {', '.join(PASSES)}")
             names = ("batch", "heads", "heads_kv", "seq_len", "head_dim", "causal")
             now = (DTYPES[ask["dtype"]], *(ask[name] for name in names))
             if now != shape:

@@ -43,7 +43,7 @@ func TestBadInput(t *testing.T) {
 		{"--check=maybe", []string{"--check", `"maybe"`, "true, false"}},
 		{"list --arch sm_70", []string{"--arch", `"sm_70"`, "sm_80"}},
 		{"compile --dtypes fp8", []string{"--dtypes", `"fp8"`, "bf16, fp16"}},
-		{"bench --passes both", []string{"--passes", `"both"`, "fwd, bwd, bwd-det"}},
+		{"bench --passes both", []string{"--passes", `"both"`, "fwd, bwd, bwd-det, step"}},
 		{"bench --head-dims 12", []string{"--head-dims", `"12"`, "multiples of 8"}},
 		{"bench --seq-lens 0", []string{"--seq-lens", `"0"`, "integers from 1"}},
 		{"bench --tokens 0", []string{"--tokens", `"0"`, "integers from 1"}},
