@@ -51,9 +51,9 @@ var constantMutations = []mutation{
 		bits, _ := strconv.ParseUint(strings.TrimPrefix(s, ", 0f"), 16, 32)
 		return fmt.Sprintf(", 0f%08X", bits+1<<23)
 	}},
-	{"form goes four times as far", regexp.MustCompile(`, (?P<value>10[2-5]\d{7});`), "", eachValue, func(s string) string {
+	{"form goes 16 times as far", regexp.MustCompile(`, (?P<value>10[2-5]\d{7});`), "", eachValue, func(s string) string {
 		bits, _ := strconv.Atoi(strings.Trim(s, ", ;"))
-		return fmt.Sprintf(", %d;", bits+2<<23)
+		return fmt.Sprintf(", %d;", bits+4<<23)
 	}},
 }
 
