@@ -260,7 +260,7 @@ func (s subject) mutantCases() string {
 	case s.arch == sigattn.SM90 && s.pass == sigattn.Forward:
 		own = "two tiles|long keys|turns|idle|pairs"
 	case s.arch == sigattn.SM90:
-		own = "two tiles|multi-query|pairs|infinite|corner"
+		own = "one tile|two tiles|multi-query|pairs|infinite|corner"
 	}
 	return fmt.Sprintf("^(%s|whole tiles|group|many keys|hidden|least head dim|many batches):|^head dim: .* d%d bshd|^inputs: b3 h4.*nonfinite", own, s.headDim/2+8)
 }
