@@ -299,7 +299,7 @@ func (s subject) runOnce(t *testing.T, p *sigattn.Package, m *mutator, bare bool
 }
 
 // numbered is a mutant of several, such as 2 of 5, or in the keys of equivalent 2 to 4 of 5.
-var numbered = regexp.MustCompile(`^(.*) (\d+)(?: to (\d+))? of (\d+)$`)
+var numbered = regexp.MustCompile(`^(.*?) (\d+)(?: to (\d+))? of (\d+)$`)
 
 // equivalent is the reason why m is, or "".
 func (m mutant) equivalent() string {
