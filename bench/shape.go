@@ -42,14 +42,7 @@ func (s Shape) FLOPs() float64 {
 	if s.Mask == sigattn.Causal {
 		flops /= 2
 	}
-	switch s.Pass {
-	case Forward:
-		return flops
-	case Step:
-		return flops * (1 + backwardShare)
-	default:
-		return flops * backwardShare
-	}
+	return s.sum(flops, backwardShare*flops)
 }
 
 // Bytes counts what one run must at least read and write: Q, K, V and O once, and for the backward Q, K, V, dO, dQ, dK
@@ -57,7 +50,11 @@ func (s Shape) FLOPs() float64 {
 func (s Shape) Bytes() float64 {
 	const elementBytes = 2
 	q, kv := float64(s.queryElements()), float64(s.keyElements())
-	forward, backward := elementBytes*(2*q+2*kv), elementBytes*(3*q+4*kv)
+	return s.sum(elementBytes*(2*q+2*kv), elementBytes*(3*q+4*kv))
+}
+
+// sum is the shape's share of what a forward and what a backward pass comes to.
+func (s Shape) sum(forward, backward float64) float64 {
 	switch s.Pass {
 	case Forward:
 		return forward

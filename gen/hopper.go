@@ -65,7 +65,7 @@ func (t Tile) withHopper(spec Spec) Tile {
 }
 
 // consumerRegisters is what setmaxnreg can give each of a consumer's threads, by consumers, when the producer has given
-// away all but 24 to 40. Multiples of 8, as it takes them.
+// away all but 32 or 40. Multiples of 8, as it takes them.
 var consumerRegisters = [maxConsumers + 1]int{1: 255, 2: 232, 3: 160, 4: 112}
 
 // spareRegisters is what a consumer needs beside accumulators: addresses, counters, descriptors.

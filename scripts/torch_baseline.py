@@ -58,18 +58,18 @@ class Problem:
 
         return run
 
+    def differentiated(self):
+        """Q, K and V, whose gradients are asked for from now on."""
+        return [x.requires_grad_(True) for x in (self.q, self.k, self.v)]
+
     def backward(self, backend):
-        inputs = (self.q, self.k, self.v)
-        for x in inputs:
-            x.requires_grad_(True)
+        inputs = self.differentiated()
         out = self.attention(backend)
         return lambda: torch.autograd.grad(out, inputs, self.grad, retain_graph=True)
 
     def step(self, backend):
         """A forward that saves what its backward needs, and that backward."""
-        inputs = (self.q, self.k, self.v)
-        for x in inputs:
-            x.requires_grad_(True)
+        inputs = self.differentiated()
         return lambda: torch.autograd.grad(self.attention(backend), inputs, self.grad)
 
     def run(self, backend, name):
