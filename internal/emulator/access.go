@@ -51,6 +51,9 @@ func (a address) lanes(w *warp, to *vec64) {
 // sharedAt is where an access of n bytes at an address lies in shared memory; ok is false where it may not be made,
 // which was reported.
 func (w *warp) sharedAt(lane int, at uint64, n int) (offset int, ok bool) {
+	if at>>rankShift == w.block.prefix>>rankShift {
+		at &= rankOffset
+	}
 	size := uint64(4 * len(w.block.shared.words))
 	offset = int(at - sharedBase)
 	switch {

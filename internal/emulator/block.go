@@ -10,7 +10,8 @@ import (
 type block struct {
 	*launch
 	cluster    *cluster
-	rank       int // in the cluster
+	rank       int    // in the cluster
+	prefix     uint64 // of the addresses of its shared variables: see mapped
 	index      int
 	warps      []*warp
 	shared     shared
@@ -23,6 +24,9 @@ type block struct {
 func newBlock(c *cluster, rank int) *block {
 	l := c.launch
 	b := &block{launch: l, cluster: c, rank: rank, mbarriers: make(map[int]*mbarrier)}
+	if l.clusterSize() > 1 {
+		b.prefix = mapped(0, rank)
+	}
 	n := l.warps()
 	b.shared = newShared(l.kernel.staticShared+l.SharedBytes, c.agents.count, !l.options.NoChecks)
 	for i := range n {

@@ -14,6 +14,8 @@ func buildMove(simple builder) builder {
 		switch {
 		case from.Kind == ptx.SpecialOperand && from.Special >= ptx.Clock:
 			return c.readClock(from.Special)
+		case from.Kind == ptx.SymbolOperand && from.Symbol.Space == ptx.Shared:
+			return c.sharedAddress(in)
 		case to.Kind == ptx.VectorOperand && from.Kind == ptx.VectorOperand:
 			c.fail("%s between two vectors", in.Form.Name)
 			return nil
@@ -23,6 +25,23 @@ func buildMove(simple builder) builder {
 			return c.pack(in)
 		}
 		return simple(c, in)
+	}
+}
+
+// sharedAddress makes a mov of a shared variable's address: in a cluster it holds the block's rank.
+func (c *compiler) sharedAddress(in *ptx.Instruction) func(*warp) {
+	d, a := c.slot(0), c.slot(1)
+	if in.Form.Operands[0].Width == ptx.W64 {
+		return func(w *warp) {
+			for i, x := range w.d[a] {
+				w.d[d][i] = x | w.block.prefix
+			}
+		}
+	}
+	return func(w *warp) {
+		for i, x := range w.r[a] {
+			w.r[d][i] = x | uint32(w.block.prefix)
+		}
 	}
 }
 

@@ -1,19 +1,23 @@
 package cuda
 
+// multiprocessors is the attribute of how many a device has.
+const multiprocessors = 16
+
 // Attributes of devices (CUdevice_attribute in cuda.h).
 var attributes = map[uintptr]int32{
 	1:  1024, // threads per block
 	8:  48 << 10,
-	10: 32,              // threads per warp
-	13: 1_000_000,       // clock in kHz
-	16: 4,               // multiprocessors: few, so that blocks that stay on theirs take several tiles
-	36: 1_000_000,       // memory clock in kHz
-	37: 64,              // bits of the memory's bus
-	38: 1 << 20,         // bytes of L2
-	75: capabilityMajor, // the compute capability
-	76: capabilityMinor,
-	81: blockShared + 1<<10, // shared memory per multiprocessor
-	97: blockShared,         // and per block that asks for it
+	10: 32,        // threads per warp
+	13: 1_000_000, // clock in kHz
+	// Few, so that blocks that stay on theirs take several tiles.
+	multiprocessors: 4,
+	36:              1_000_000,       // memory clock in kHz
+	37:              64,              // bits of the memory's bus
+	38:              1 << 20,         // bytes of L2
+	75:              capabilityMajor, // the compute capability
+	76:              capabilityMinor,
+	81:              blockShared + 1<<10, // shared memory per multiprocessor
+	97:              blockShared,         // and per block that asks for it
 }
 
 // context is the handle of the one context.

@@ -127,6 +127,8 @@ func init() {
 		"cuFuncGetAttribute":           {3, funcGetAttribute},
 		"cuFuncSetAttribute":           {3, funcSetAttribute},
 		"cuLaunchKernel":               {11, launchKernel},
+		"cuLaunchKernelEx":             {4, launchKernelEx},
+		"cuOccupancyMaxActiveClusters": {3, maxActiveClusters},
 		"cuGraphInstantiateWithFlags":  {3, graphInstantiate},
 		"cuGraphLaunch":                {2, graphLaunch},
 		"cuGraphExecDestroy":           {1, graphDestroy},

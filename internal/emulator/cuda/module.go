@@ -1,8 +1,10 @@
 package cuda
 
 import (
+	"cmp"
 	"errors"
 	"strings"
+	"unsafe"
 
 	"github.com/sigattn/sigattn/internal/emulator"
 )
@@ -119,22 +121,78 @@ func funcSetAttribute(d *Driver, a []uintptr) result {
 	return success
 }
 
-// launchKernel copies the parameters and runs the launch, or captures it.
 func launchKernel(d *Driver, a []uintptr) result {
-	kernel := d.function(a[0])
-	if kernel == nil {
-		return invalidHandle
-	}
-	l := emulator.Launch{
+	return d.submitLaunch(a[0], a[8], a[9], emulator.Launch{
 		Grid:        [3]int{int(a[1]), int(a[2]), int(a[3])},
 		Block:       [3]int{int(a[4]), int(a[5]), int(a[6])},
 		SharedBytes: int(a[7]),
-		Params:      make([]byte, kernel.ParamBytes()),
+	})
+}
+
+// launchConfig is CUlaunchConfig, and launchAttribute CUlaunchAttribute, whose value's first three words are a cluster's dimensions.
+type (
+	launchConfig struct {
+		grid, block [3]uint32
+		sharedBytes uint32
+		stream      uintptr
+		attributes  uintptr
+		count       uint32
 	}
+	launchAttribute struct {
+		id    uint32
+		_     uint32
+		value [16]uint32
+	}
+)
+
+// attributeClusterDimension is CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, the only attribute that launches may have.
+const attributeClusterDimension = 4
+
+func launchKernelEx(d *Driver, a []uintptr) result {
+	c := *at[launchConfig](a[0])
+	l, code := c.launch()
+	if code != success {
+		return code
+	}
+	return d.submitLaunch(a[1], c.stream, a[2], l)
+}
+
+// launch is the configuration's, but for the parameters.
+func (c *launchConfig) launch() (emulator.Launch, result) {
+	l := emulator.Launch{Grid: dimensions(c.grid), Block: dimensions(c.block), SharedBytes: int(c.sharedBytes)}
+	for i := range uintptr(c.count) {
+		attribute := *at[launchAttribute](c.attributes + i*unsafe.Sizeof(launchAttribute{}))
+		if attribute.id != attributeClusterDimension {
+			return l, notSupported
+		}
+		l.Cluster = dimensions([3]uint32(attribute.value[:3]))
+	}
+	return l, success
+}
+
+// maxActiveClusters counts one block for each multiprocessor.
+func maxActiveClusters(_ *Driver, a []uintptr) result {
+	l, code := at[launchConfig](a[2]).launch()
+	blocks := int32(l.Cluster[0] * l.Cluster[1] * l.Cluster[2])
+	if code != success || blocks == 0 {
+		return cmp.Or(code, invalidValue)
+	}
+	return put(a[0], attributes[multiprocessors]/blocks)
+}
+
+func dimensions(d [3]uint32) [3]int { return [3]int{int(d[0]), int(d[1]), int(d[2])} }
+
+// submitLaunch copies the parameters and runs the launch of a function, or captures it.
+func (d *Driver) submitLaunch(function, stream, params uintptr, l emulator.Launch) result {
+	kernel := d.function(function)
+	if kernel == nil {
+		return invalidHandle
+	}
+	l.Params = make([]byte, kernel.ParamBytes())
 	for i, p := range kernel.Params() {
-		copy(l.Params[p.Offset:], bytesAt(*at[uintptr](a[9] + 8*uintptr(i)), p.Size))
+		copy(l.Params[p.Offset:], bytesAt(*at[uintptr](params + 8*uintptr(i)), p.Size))
 	}
-	return d.submit(a[8], func() result { return d.launch(kernel, l) })
+	return d.submit(stream, func() result { return d.launch(kernel, l) })
 }
 
 func (d *Driver) launch(kernel *emulator.Kernel, l emulator.Launch) result {
