@@ -146,6 +146,17 @@ func TestLaunchPassesParameters(t *testing.T) {
 		if r[0].Params[0] != 1 || r[0].Params[4] != 2 || r[0].Params[12] != 4 {
 			t.Errorf("parameters %v", r[0].Params[:16])
 		}
+		if err := driver.LaunchKernel(f, driver.Launch{Blocks: 24, Cluster: 8, Threads: 256, SharedBytes: 2048, Stream: 9}, &[4]uint32{5, 6, 7, 8}); err != nil {
+			t.Fatal(err)
+		}
+		r = fake.Take()
+		if len(r) != 1 || r[0].Blocks != 24 || r[0].Cluster != 8 || r[0].Threads != 256 || r[0].SharedBytes != 2048 || r[0].Stream != 9 || r[0].Params[12] != 8 {
+			t.Errorf("in clusters: %+v", r)
+		}
+		var e *driver.Error
+		if err := driver.LaunchKernel(f, driver.Launch{Blocks: 7, Cluster: 8, Threads: 32}, new([4]uint32)); !errors.As(err, &e) || e.Op != "cuLaunchKernelEx" {
+			t.Errorf("7 blocks in clusters of 8: %v, want an error of cuLaunchKernelEx", err)
+		}
 	})
 }
 
@@ -207,6 +218,9 @@ func TestLaunchPathAllocatesNothing(t *testing.T) {
 				var p [32]uint64
 				p[3] = 1
 				return driver.LaunchKernel(f, driver.Launch{Blocks: 1, Threads: 32}, &p)
+			},
+			"launch in clusters": func() error {
+				return driver.LaunchKernel(f, driver.Launch{Blocks: 8, Cluster: 4, Threads: 32}, new([32]uint64))
 			},
 			"memset":  func() error { return driver.MemsetWordsAsync(4096, 0, 8, 0) },
 			"context": func() error { _, err := driver.CurrentContext(); return err },

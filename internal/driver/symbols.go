@@ -59,6 +59,8 @@ const (
 	symGraphLaunch
 	symGraphExecDestroy
 	symGraphDestroy
+	symLaunchKernelEx
+	symOccupancyMaxActiveClusters
 	symTensorMapEncodeTiled
 	symbolCount
 )
@@ -114,14 +116,21 @@ var symbolNames = [symbolCount]string{
 	symGraphExecDestroy:   "cuGraphExecDestroy",
 	symGraphDestroy:       "cuGraphDestroy",
 
-	symTensorMapEncodeTiled: "cuTensorMapEncodeTiled",
+	symLaunchKernelEx:             "cuLaunchKernelEx",
+	symOccupancyMaxActiveClusters: "cuOccupancyMaxActiveClusters",
+	symTensorMapEncodeTiled:       "cuTensorMapEncodeTiled",
 }
 
 // optional are the symbols that a driver may lack. What needs them asks served.
-var optional = [symbolCount]bool{symTensorMapEncodeTiled: true}
+var optional = [symbolCount]bool{symLaunchKernelEx: true, symOccupancyMaxActiveClusters: true, symTensorMapEncodeTiled: true}
 
 // served reports whether there is a function of the symbol to call, once open has succeeded.
 func served(s symbol) bool { return standIn.Load() != nil || addresses[s] != 0 }
+
+// notServed is the error of calls that need a function that is not served.
+func notServed(s symbol) error {
+	return &Error{Op: symbolNames[s], Code: CodeNotSupported, Name: "CUDA_ERROR_NOT_SUPPORTED", Detail: "the installed driver lacks it"}
+}
 
 // addresses are the functions' entry points, valid once open succeeded.
 var addresses [symbolCount]uintptr

@@ -80,7 +80,7 @@ func EncodeTiled(m *TensorMap, t *TensorTile) error {
 	}
 	const op = symTensorMapEncodeTiled
 	if !served(op) {
-		return &Error{Op: symbolNames[op], Code: CodeNotSupported, Name: "CUDA_ERROR_NOT_SUPPORTED", Detail: "the installed driver lacks it"}
+		return notServed(op)
 	}
 	if t.Rank < 1 || t.Rank > MaxTensorRank {
 		return &Error{Op: symbolNames[op], Code: CodeInvalidValue, Name: "CUDA_ERROR_INVALID_VALUE", Detail: fmt.Sprintf("%d dimensions, want 1 to %d", t.Rank, MaxTensorRank)}

@@ -29,6 +29,8 @@ type Record struct {
 	op                                  [16]byte
 	name                                [112]byte
 	Blocks, Threads, SharedBytes, Value uint32
+	Cluster                             uint32 // blocks per cluster of a launch
+	_                                   uint32
 	Stream, Address, Count, Context     uint64
 	Params                              [2048]byte // a launch's parameter block
 }

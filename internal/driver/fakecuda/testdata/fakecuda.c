@@ -11,7 +11,7 @@ enum { SUCCESS = 0, INVALID_VALUE = 1, INVALID_IMAGE = 200, INVALID_CONTEXT = 20
 struct record {
     char op[16];     // "launch" or "memset"
     char name[112];  // the kernel
-    uint32_t blocks, threads, shared_bytes, value;
+    uint32_t blocks, threads, shared_bytes, value, cluster, unused;
     uint64_t stream, address, count, context;
     unsigned char params[2048];
 };
@@ -141,16 +141,33 @@ CUresult cuLaunchKernel(struct function* f, unsigned gx, unsigned gy, unsigned g
     NEED_CONTEXT;
     if (!gx || gy != 1 || gz != 1 || !bx || by != 1 || bz != 1 || (int)shared > f->max_shared || extra) return INVALID_VALUE;
     if (!now.record) return SUCCESS;
-    struct record r = {"launch", "", gx, bx, shared, 0, stream, 0, 0, current, {0}};
+    struct record r = {"launch", "", gx, bx, shared, 0, 1, 0, stream, 0, 0, current, {0}};
     memcpy(r.name, f->name, sizeof r.name);
     memcpy(r.params, params[0], f->param_bytes);
     append(&r);
     return SUCCESS;
 }
+
+// cuLaunchKernelEx takes the one attribute that the package gives: a cluster.
+struct attribute { unsigned id, pad, value[16]; };
+struct config { unsigned grid[3], block[3], shared; uintptr_t stream; struct attribute* attributes; unsigned count; };
+CUresult cuLaunchKernelEx(struct config* c, struct function* f, void** params, void** extra) {
+    NEED_CONTEXT;
+    const unsigned* cluster = c->attributes->value;
+    if (c->count != 1 || c->attributes->id != 4 || cluster[0] < 2 || cluster[1] != 1 || cluster[2] != 1 || c->grid[0] % cluster[0]) return INVALID_VALUE;
+    CUresult code = cuLaunchKernel(f, c->grid[0], c->grid[1], c->grid[2], c->block[0], c->block[1], c->block[2], c->shared, c->stream, params, extra);
+    if (code == SUCCESS && now.record) records[recorded - 1].cluster = cluster[0];
+    return code;
+}
+CUresult cuOccupancyMaxActiveClusters(int* n, struct function* f, const struct config* c) {
+    NEED_CONTEXT;
+    *n = (now.processors ? now.processors : 1) / c->attributes->value[0];
+    return SUCCESS;
+}
 CUresult cuMemsetD32Async(uintptr_t p, unsigned value, size_t n, uintptr_t stream) {
     NEED_CONTEXT;
     if (!now.record) return SUCCESS;
-    struct record r = {"memset", "", 0, 0, 0, value, stream, p, n, current, {0}};
+    struct record r = {"memset", "", 0, 0, 0, value, 0, 0, stream, p, n, current, {0}};
     append(&r);
     return SUCCESS;
 }
