@@ -29,6 +29,7 @@ type request struct {
 	Heads   int    `json:"heads"`
 	HeadsKV int    `json:"heads_kv"`
 	SeqLen  int    `json:"seq_len"`
+	Queries int    `json:"queries"`
 	HeadDim int    `json:"head_dim"`
 	Causal  bool   `json:"causal"`
 	Iters   int    `json:"iters"`
@@ -110,7 +111,7 @@ func (b *Baseline) time(ctx context.Context, backend string, s Shape, iters int)
 	}
 	line, err := json.Marshal(request{
 		Backend: backend, Pass: string(pass), DType: s.DType.String(), Batch: s.Batch, Heads: s.HeadsQ, HeadsKV: s.HeadsKV,
-		SeqLen: s.SeqLen, HeadDim: s.HeadDim, Causal: s.Mask == sigattn.Causal, Iters: iters,
+		SeqLen: s.SeqLen, Queries: s.SeqLenQ(), HeadDim: s.HeadDim, Causal: s.Mask == sigattn.Causal, Iters: iters,
 	})
 	if err != nil {
 		return nil, err

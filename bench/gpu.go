@@ -153,7 +153,7 @@ func (g *GPU) kernel(s Shape) (*sigattn.Kernel, error) {
 
 // Tensors are dense [batch, sequence, head, head dim].
 func (s Shape) queries(p driver.DevicePtr) sigattn.Tensor {
-	return sigattn.BSHD(sigattn.DevicePtr(p), s.Batch, s.SeqLen, s.HeadsQ, s.HeadDim)
+	return sigattn.BSHD(sigattn.DevicePtr(p), s.Batch, s.SeqLenQ(), s.HeadsQ, s.HeadDim)
 }
 
 func (s Shape) keys(p driver.DevicePtr) sigattn.Tensor {

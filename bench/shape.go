@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/sigattn/sigattn"
@@ -20,7 +21,7 @@ const (
 // Passes lists every Pass, in the order of a report.
 func Passes() []Pass { return []Pass{Forward, Backward, BackwardDeterministic, Step} }
 
-// Shape is one attention problem with as many queries as keys, and the pass that is timed on it.
+// Shape is one attention problem, and the pass that is timed on it.
 type Shape struct {
 	Pass    Pass
 	DType   sigattn.DType
@@ -28,20 +29,27 @@ type Shape struct {
 	Batch   int
 	HeadsQ  int
 	HeadsKV int
-	SeqLen  int
+	SeqLen  int // of keys
+	Queries int // of each sequence, its last ones; 0 stands for SeqLen
 	HeadDim int
 }
+
+// SeqLenQ is the number of queries of each sequence.
+func (s Shape) SeqLenQ() int { return cmp.Or(s.Queries, s.SeqLen) }
 
 // backwardShare is the work of a backward pass over that of a forward pass: five products where the forward has two.
 const backwardShare = 2.5
 
 // FLOPs counts the floating-point operations of one run by the field's convention: 4·B·H·T²·d for the forward, 2.5
-// times that for the backward, the sum for a step, and half where the mask is causal.
+// times that for the backward, the sum for a step, and half where the mask is causal. Fewer queries than keys see T·Tq pairs
+// instead of T², and under a causal mask Tq²/2 less.
 func (s Shape) FLOPs() float64 {
-	flops := 4 * float64(s.Batch) * float64(s.HeadsQ) * float64(s.SeqLen) * float64(s.SeqLen) * float64(s.HeadDim)
+	queries := float64(s.SeqLenQ())
+	pairs := queries * float64(s.SeqLen)
 	if s.Mask == sigattn.Causal {
-		flops /= 2
+		pairs -= queries * queries / 2
 	}
+	flops := 4 * float64(s.Batch) * float64(s.HeadsQ) * pairs * float64(s.HeadDim)
 	return s.sum(flops, backwardShare*flops)
 }
 
@@ -65,14 +73,18 @@ func (s Shape) sum(forward, backward float64) float64 {
 	}
 }
 
-func (s Shape) queryElements() int { return s.Batch * s.SeqLen * s.HeadsQ * s.HeadDim }
+func (s Shape) queryElements() int { return s.Batch * s.SeqLenQ() * s.HeadsQ * s.HeadDim }
 
 func (s Shape) keyElements() int { return s.Batch * s.SeqLen * s.HeadsKV * s.HeadDim }
 
 // String is the shape's name in reports: its parts as Go sub-benchmarks write them.
 func (s Shape) String() string {
-	return fmt.Sprintf("pass=%s/dtype=%v/mask=%v/d=%d/t=%d/b=%d/h=%d/hkv=%d",
+	name := fmt.Sprintf("pass=%s/dtype=%v/mask=%v/d=%d/t=%d/b=%d/h=%d/hkv=%d",
 		s.Pass, s.DType, s.Mask, s.HeadDim, s.SeqLen, s.Batch, s.HeadsQ, s.HeadsKV)
+	if s.Queries != 0 {
+		name += fmt.Sprintf("/q=%d", s.Queries)
+	}
+	return name
 }
 
 // Request is a set of shapes: every combination of its lists.
@@ -82,6 +94,7 @@ type Request struct {
 	Masks    []sigattn.Mask
 	HeadDims []int
 	SeqLens  []int
+	Queries  int // of each sequence; 0 stands for as many as keys, as does a number that is larger
 	Tokens   int // Batch·SeqLen of each shape, rounded down to whole sequences, at least one
 	Width    int // HeadsQ·HeadDim of each shape, rounded down to whole heads, at least one group
 	Group    int // query heads per KV head
@@ -110,9 +123,13 @@ func (r Request) Shapes() []Shape {
 				for _, mask := range r.Masks {
 					for _, seqLen := range r.SeqLens {
 						groups := max(1, r.Width/(headDim*r.Group))
+						queries := r.Queries
+						if queries >= seqLen {
+							queries = 0
+						}
 						shapes = append(shapes, Shape{
 							Pass: pass, DType: dtype, Mask: mask,
-							Batch: max(1, r.Tokens/seqLen), SeqLen: seqLen,
+							Batch: max(1, r.Tokens/seqLen), SeqLen: seqLen, Queries: queries,
 							HeadsQ: groups * r.Group, HeadsKV: groups, HeadDim: headDim,
 						})
 					}

@@ -48,8 +48,8 @@ func (c *cli) benchCommand() *cobra.Command {
 Each shape holds tokens/seq-len sequences of width/head-dim heads. Inputs are independent N(0,1) values, made on the
 host from a fixed seed and rounded to the dtype; the bias is the default, -ln(seq-len). A round gives every
 implementation one turn of back-to-back runs between CUDA events; figures are medians over rounds, ratios medians of
-the rounds' own ratios. TFLOP/s count 4·B·H·T²·d for fwd, half if causal, and 2.5 times that for bwd. "image" is the
-code that ran. "share" is the part of the rate that limits: the tensor cores' nominal one at the highest clock, by the
+the rounds' own ratios. TFLOP/s count 4·B·H·T²·d for fwd, half if causal, and 2.5 times that for bwd; with --queries the
+pairs of a query and a key that it sees instead of T². "image" is the code that ran. "share" is the part of the rate that limits: the tensor cores' nominal one at the highest clock, by the
 instruction that the image uses, or the device's measured copy rate.`,
 		Example: `  sigattn-gen bench
   sigattn-gen bench --baseline "python3 scripts/torch_baseline.py" --backends flash,cudnn
@@ -61,7 +61,8 @@ instruction that the image uses, or the device's measured copy rate.`,
 	flags.SortFlags = false
 	flags.Var(newWords(&o.request.Passes, bench.Passes()), "passes", "passes to time: "+join(bench.Passes()))
 	flags.Var(newList(&o.request.HeadDims, gen.ParseHeadDim, strconv.Itoa), "head-dims", "head dims")
-	flags.Var(newNumbers(&o.request.SeqLens, maxSeqLen), "seq-lens", "sequence lengths, of queries and of keys")
+	flags.Var(newNumbers(&o.request.SeqLens, maxSeqLen), "seq-lens", "sequence lengths, of keys")
+	flags.Var(count{&o.request.Queries, 0, maxSeqLen}, "queries", "query rows of each sequence, its last ones; 0 means as many as keys")
 	flags.Var(newList(&o.request.DTypes, sigattn.ParseDType, sigattn.DType.String), "dtypes", "storage types")
 	flags.Var(newList(&o.request.Masks, sigattn.ParseMask, sigattn.Mask.String), "masks", "masks")
 	flags.StringVar(&o.tree, "tree", o.tree, "generated tree to time")
@@ -148,7 +149,7 @@ func printBenchTable(w io.Writer, device bench.Device, results []bench.Result) e
 	for _, r := range results {
 		s, ours := r.Shape, r.Series[0]
 		row := table.Row{
-			s.Pass, s.DType, s.HeadDim, s.Mask, s.SeqLen, s.Batch, headsText(s),
+			s.Pass, s.DType, s.HeadDim, s.Mask, lengthText(s), s.Batch, headsText(s),
 			cmp.Or(ours.Image.String(), "–"), figure("%.3f", ours.Median()), figure("%.1f", r.TFLOPS(ours)), figure("%.0f %%", 100*r.Share()), r.Limit.Rate,
 		}
 		for _, series := range r.Series[1:] {
@@ -171,6 +172,14 @@ func printBenchTable(w io.Writer, device bench.Device, results []bench.Result) e
 	}
 	_, err := fmt.Fprintf(w, "%s: %s\n", device.Name, device.Rates())
 	return err
+}
+
+// lengthText is "2048", or "128/2048" with fewer queries than keys.
+func lengthText(s bench.Shape) string {
+	if s.Queries == 0 {
+		return fmt.Sprint(s.SeqLen)
+	}
+	return fmt.Sprintf("%d/%d", s.Queries, s.SeqLen)
 }
 
 // headsText is "16", or "16/4" with fewer KV heads.
