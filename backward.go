@@ -83,21 +83,21 @@ func (k *Kernel) launchBackward(stream Stream, l *backwardLaunch, a *BackwardArg
 	rows, keys := uint32(l.image.TileM), uint32(l.image.TileN)
 	switch {
 	case !l.image.mapped() || l.image.Pass == BackwardFinish:
-		return launch(l.image, stream, l.blocks, plain)
+		return launch(l.image, stream, geometry{blocks: l.blocks}, plain)
 	case l.image.Pass == BackwardDQ:
 		params := abi.BackwardDQTensorParams{Plain: *plain}
 		maps := [...]mapping{
 			{&params.QMap, &a.Q, mapRows}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.DOMap, &a.DO, mapRows},
 			{&params.DQMap, &a.DQ, mapRows},
 		}
-		return launchMapped(k, l.image, stream, l.blocks, &params, maps[:])
+		return launchMapped(k, l.image, stream, geometry{blocks: l.blocks}, &params, maps[:])
 	default:
 		params := abi.BackwardTensorParams{Plain: *plain}
 		maps := [...]mapping{
 			{&params.QMap, &a.Q, rows}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.DOMap, &a.DO, rows},
 			{&params.DKMap, &a.DK, mapRows}, {&params.DVMap, &a.DV, mapRows},
 		}
-		return launchMapped(k, l.image, stream, l.blocks, &params, maps[:])
+		return launchMapped(k, l.image, stream, geometry{blocks: l.blocks}, &params, maps[:])
 	}
 }
 

@@ -53,7 +53,7 @@ const (
 func choose(p *Package, on chip, has func(entry string) bool) ([]choice, error) {
 	var choices []choice
 	fusedTileM := map[bool]int{} // by whether it takes tensor maps
-	for _, pass := range [...]Pass{Forward, BackwardFused, BackwardDKV, BackwardDQ, BackwardFinish} {
+	for _, pass := range [...]Pass{Forward, ForwardSplit, BackwardFused, BackwardDKV, BackwardDQ, BackwardFinish} {
 		for _, mapped := range [...]bool{true, false} {
 			best := choice{}
 			for _, info := range p.Kernels {
@@ -181,6 +181,9 @@ func (i *image) prepare() (err error) {
 	if i.registers, err = i.function.Attribute(driver.FuncRegisters); err != nil {
 		return err
 	}
-	i.localBytes, err = i.function.Attribute(driver.FuncLocalBytes)
+	if i.localBytes, err = i.function.Attribute(driver.FuncLocalBytes); err != nil || i.Pass != ForwardSplit {
+		return err
+	}
+	i.clusters, err = i.countClusters()
 	return err
 }

@@ -42,10 +42,11 @@ const (
 // Pass is what one kernel computes.
 type Pass uint8
 
-// Passes. A backward launch is BackwardFused and BackwardFinish, or in deterministic mode BackwardDKV, BackwardDQ and
-// BackwardFinish.
+// Passes. A forward launch is Forward, or ForwardSplit where there are too few query rows to fill the device with. A backward
+// launch is BackwardFused and BackwardFinish, or in deterministic mode BackwardDKV, BackwardDQ and BackwardFinish.
 const (
 	Forward        Pass = iota + 1 // O
+	ForwardSplit                   // O, the blocks of a cluster sharing the keys of some query rows
 	BackwardFused                  // dK, dV, and dQ added into a float32 workspace
 	BackwardDKV                    // dK, dV
 	BackwardDQ                     // dQ

@@ -125,7 +125,7 @@ func checkForward(headDim, tileM int, a *ForwardArgs) (abi.ForwardParams, uint32
 	k := &Kernel{headDim: headDim}
 	k.images[Forward] = &image{KernelInfo: KernelInfo{TileM: tileM}}
 	f, err := k.planForward("Forward", a)
-	return f.params, f.tiles, err
+	return f.params, f.blocks, err
 }
 
 // arena hands out distinct device addresses.

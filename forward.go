@@ -29,7 +29,7 @@ func (k *Kernel) Forward(stream Stream, args ForwardArgs) error {
 	}
 	defer release()
 	if !f.image.mapped() {
-		return launch(f.image, stream, f.tiles, &f.params)
+		return launch(f.image, stream, f.geometry, &f.params)
 	}
 	return k.forwardMapped(stream, &f, &args)
 }
@@ -40,6 +40,8 @@ func (k *Kernel) Forward(stream Stream, args ForwardArgs) error {
 // The image for sm_90, which a device of compute capability 9.0 has, reads and writes tensors through tensor maps. It runs
 // where each of Q, K, V and O has one: no extent is 0, and the stride of every dimension of more than one index is positive
 // and less than 2⁴⁰ bytes. The image for sm_80 runs where one has none; a package without it refuses such arguments.
+//
+// With tensor maps, ForwardSplit's image runs where Forward's tiles of query rows would not fill half of the device's SMs.
 func (k *Kernel) ForwardImage(args ForwardArgs) (ImageInfo, error) {
 	f, err := k.planForward("ForwardImage", &args)
 	if err != nil {
@@ -52,7 +54,7 @@ func (k *Kernel) ForwardImage(args ForwardArgs) (ImageInfo, error) {
 type forwardPlan struct {
 	image  *image
 	params abi.ForwardParams
-	tiles  uint32
+	geometry
 }
 
 // planForward checks the arguments, picks the image and turns the arguments into its parameters and tiles.
@@ -67,8 +69,21 @@ func (k *Kernel) planForward(op string, a *ForwardArgs) (f forwardPlan, err erro
 	if f.image, err = k.forwardImage(c, a); err != nil {
 		return f, err
 	}
-	f.tiles, err = c.grid(a.Q.SeqLen, f.image.TileM, a.Q.Heads, a.Q.Batch)
-	return f, err
+	tiles, err := c.grid(a.Q.SeqLen, f.image.TileM, a.Q.Heads, a.Q.Batch)
+	if err != nil {
+		return f, err
+	}
+	f.blocks = tiles
+	if !f.image.mapped() || tiles == 0 {
+		return f, nil
+	}
+	if split := k.mapped[ForwardSplit]; split != nil && tiles <= k.processors/2 {
+		f.image = split
+		f.geometry, err = split.splitKeys(c, a)
+		return f, err
+	}
+	f.blocks = min(tiles, k.processors)
+	return f, nil
 }
 
 // forwardImage is the image for legal arguments.
@@ -92,9 +107,9 @@ func (k *Kernel) forwardImage(c checker, a *ForwardArgs) (*image, error) {
 	return nil, c.noMap(names[i], tensors[i])
 }
 
-// forwardMapped launches sm_90's kernel, whose blocks stay on their SMs and share the tiles.
+// forwardMapped launches a kernel that takes tensor maps.
 func (k *Kernel) forwardMapped(stream Stream, f *forwardPlan, a *ForwardArgs) error {
-	if f.tiles == 0 {
+	if f.blocks == 0 {
 		return nil
 	}
 	params := abi.ForwardTensorParams{Plain: f.params}
@@ -102,7 +117,7 @@ func (k *Kernel) forwardMapped(stream Stream, f *forwardPlan, a *ForwardArgs) er
 	maps := [...]mapping{
 		{&params.QMap, &a.Q, mapRows}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.OMap, &a.O, mapRows},
 	}
-	return launchMapped(k, f.image, stream, min(f.tiles, k.processors), &params, maps[:])
+	return launchMapped(k, f.image, stream, f.geometry, &params, maps[:])
 }
 
 // forward checks the arguments and turns them into the kernels' parameters.

@@ -32,13 +32,15 @@ type image struct {
 	function   driver.Function
 	registers  int
 	localBytes int
+	clusters   clusterCounts // of a kernel that splits keys
 }
 
 // Info says what Load picked. Where a pass has two images, arguments decide between them, as Kernel.ForwardImage says.
 type Info struct {
-	Package string
-	Device  Arch
-	Images  []ImageInfo // in the order of passes, and of each the one that takes tensor maps first
+	Package    string
+	Device     Arch
+	Processors int         // SMs of the device
+	Images     []ImageInfo // in the order of passes, and of each the one that takes tensor maps first
 }
 
 // ImageInfo is one loaded kernel.
@@ -116,7 +118,7 @@ func (k *Kernel) Close() error {
 
 // Info says which images were picked for the device.
 func (k *Kernel) Info() Info {
-	info := Info{Package: k.name, Device: k.device}
+	info := Info{Package: k.name, Device: k.device, Processors: int(k.processors)}
 	for i := range k.loaded() {
 		info.Images = append(info.Images, i.info())
 	}
@@ -175,13 +177,17 @@ func (k *Kernel) unload() error {
 	return errors.Join(errs...)
 }
 
+// geometry is the blocks of a launch, and how many of them make a cluster; 0 are one.
+type geometry struct{ blocks, cluster uint32 }
+
 // launch submits one kernel; a grid of no blocks is none.
-func launch[P any](i *image, s Stream, blocks uint32, params *P) error {
-	if blocks == 0 {
+func launch[P any](i *image, s Stream, g geometry, params *P) error {
+	if g.blocks == 0 {
 		return nil
 	}
 	err := driver.LaunchKernel(i.function, driver.Launch{
-		Blocks:      blocks,
+		Blocks:      g.blocks,
+		Cluster:     g.cluster,
 		Threads:     uint32(i.Threads),
 		SharedBytes: uint32(i.SharedBytes),
 		Stream:      driver.Stream(s),

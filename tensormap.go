@@ -63,9 +63,9 @@ type mapping struct {
 }
 
 // launchMapped submits a kernel that takes tensor maps, which it puts into params.
-func launchMapped[P any](k *Kernel, i *image, s Stream, blocks uint32, params *P, maps []mapping) error {
+func launchMapped[P any](k *Kernel, i *image, s Stream, g geometry, params *P, maps []mapping) error {
 	if err := k.maps.fill(maps); err != nil {
 		return fmt.Errorf("sigattn: %s: %w", i.Name, err)
 	}
-	return launch(i, s, blocks, params)
+	return launch(i, s, g, params)
 }

@@ -124,6 +124,27 @@ func TestMappedGrids(t *testing.T) {
 	})
 }
 
+// A launch that splits keys has clusters.
+func TestClustersAreLaunched(t *testing.T) {
+	fakecuda.Run(t, func(fake *fakecuda.Driver) {
+		makeCurrent(t)
+		fake.Set(fakecuda.H100)
+		k := mustLoad(t, makePackage(t, splitting()...))
+		for _, c := range []struct {
+			keys            int
+			blocks, cluster uint32
+		}{{4096, 32, 8}, {100, 4, 1}} {
+			if err := k.Forward(7, forwardArgs(shape{1, 64, c.keys, 4, 2, 128})); err != nil {
+				t.Fatal(err)
+			}
+			r := fake.Take()
+			if len(r) != 1 || r[0].Name() != kernelName(ForwardSplit, SM90, 64, 128) || r[0].Blocks != c.blocks || r[0].Cluster != c.cluster || r[0].Stream != 7 {
+				t.Errorf("%d keys: %d launches, %s, %d blocks in clusters of %d", c.keys, len(r), r[0].Name(), r[0].Blocks, r[0].Cluster)
+			}
+		}
+	})
+}
+
 func TestFailedMap(t *testing.T) {
 	fakecuda.Run(t, func(fake *fakecuda.Driver) {
 		makeCurrent(t)

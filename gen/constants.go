@@ -31,9 +31,9 @@ func constants(p Plan) string {
 		{"SHARED_BYTES", p.SharedBytes, "dynamic shared memory per block"},
 	}
 	switch {
-	case isHopper(p.Spec) && p.Pass == sigattn.Forward:
+	case isHopper(p.Spec) && isForward(p.Spec):
 		list = append(list, constant{"Q_TILES", p.QTiles, "places for Q"})
-	case p.Pass == sigattn.Forward:
+	case isForward(p.Spec):
 		list = append(list,
 			constant{"GROUP", p.Group, "keys that the pipeline's steps take at a time"},
 			constant{"Q_RESIDENT_STEPS", p.Resident, fmt.Sprintf("of %d, those whose Q fragments stay in registers", p.HeadDim/16)})
@@ -43,7 +43,10 @@ func constants(p Plan) string {
 	for _, c := range list {
 		fmt.Fprintf(&b, "constexpr int %-16s = %-7s // %s\n", c.name, strconv.Itoa(c.value)+";", c.meaning)
 	}
-	if p.Pass == sigattn.Forward && !isHopper(p.Spec) {
+	switch {
+	case isForward(p.Spec) && isHopper(p.Spec):
+		writeBool(&b, "SPLIT", p.Pass == sigattn.ForwardSplit, "the blocks of a cluster share a tile's keys")
+	case isForward(p.Spec):
 		writeBool(&b, "PACED", p.Paced, "sigmoids are held in step with the products")
 	}
 	if ownsKeys(p.Spec) {

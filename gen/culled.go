@@ -30,5 +30,8 @@ func checkFamily(spec Spec) error {
 	if isHopper(spec) && spec.Pass == sigattn.BackwardFused && spec.HeadDim > maxFusedHeadDim {
 		return culledf("%s has no fused kernels beyond head dim %d; those of dK and dV and of dQ serve it", spec.Arch, maxFusedHeadDim)
 	}
+	if spec.Pass == sigattn.ForwardSplit && !isHopper(spec) {
+		return culledf("%s has no clusters, whose blocks would split keys", spec.Arch)
+	}
 	return nil
 }

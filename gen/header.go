@@ -34,6 +34,8 @@ func passMeaning(pass sigattn.Pass) string {
 	switch pass {
 	case sigattn.Forward:
 		return "O = sigma(scale Q K^T + bias) V"
+	case sigattn.ForwardSplit:
+		return "O = sigma(scale Q K^T + bias) V for few query rows, whose keys the blocks of a cluster share"
 	case sigattn.BackwardFused:
 		return "dK, dV, and dQ added into a float32 workspace"
 	case sigattn.BackwardDKV:
@@ -57,7 +59,7 @@ func blockMeaning(p Plan) string {
 	case isHopperDQ(p.Spec):
 		return fmt.Sprintf("Tiles of %s, 2 of K and %d of V in flight; a warpgroup loads and %d compute; one block per SM.\n// ",
 			tileMeaning(p), p.Stages-2, p.consumers(p.Spec))
-	case isHopper(p.Spec) && p.Pass == sigattn.Forward:
+	case isHopper(p.Spec) && isForward(p.Spec):
 		return fmt.Sprintf("Tiles of %s, %d of K, of V and %d of Q in flight; a warpgroup loads and %d compute; one block per SM.\n// ",
 			tileMeaning(p), p.Stages, p.QTiles, p.consumers(p.Spec))
 	}
@@ -75,7 +77,7 @@ func tileMeaning(p Plan) string {
 // command is the command line that makes p's kernel, without the folder that it goes to.
 func command(p Plan) string {
 	family := "backward"
-	if p.Pass == sigattn.Forward {
+	if isForward(p.Spec) {
 		family = "forward"
 	}
 	text := fmt.Sprintf("sigattn-gen --arch %v --head-dims %d --dtypes %v --masks %v --passes %s", p.Arch, p.HeadDim, p.DType, p.Mask, family)

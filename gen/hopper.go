@@ -15,6 +15,11 @@ type Hopper struct {
 // isHopper says whether spec's kernel belongs to the sm_90 family.
 func isHopper(spec Spec) bool { return spec.Arch == sigattn.SM90 }
 
+// isForward says whether spec's kernel makes O.
+func isForward(spec Spec) bool {
+	return spec.Pass == sigattn.Forward || spec.Pass == sigattn.ForwardSplit
+}
+
 const (
 	warpgroupWarps = 4
 	warpgroupRows  = 64 // of a wgmma's accumulator
@@ -89,8 +94,12 @@ func checkHopper(spec Spec, tile Tile) error {
 		return &ValueError{"pipeline of " + spec.Arch.String(), tile.Pipeline.String(), "none"}
 	case spec.Pass == sigattn.BackwardDQ:
 		return checkHopperDQ(spec, tile)
-	case spec.Pass != sigattn.Forward:
+	case !isForward(spec):
 		return checkHopperBackward(spec, tile)
+	case spec.Pass == sigattn.ForwardSplit && tile.M != warpgroupRows:
+		return illegalShape(spec, "tile rows", tile.M, "64")
+	case spec.Pass == sigattn.ForwardSplit && tile.QTiles != 1:
+		return illegalShape(spec, "Q tiles", tile.QTiles, "1")
 	case tile.M%warpgroupRows != 0 || tile.consumers(spec) > maxConsumers:
 		return illegalShape(spec, "tile rows", tile.M, "64, 128, 192, 256")
 	case tile.N < 32 || tile.N > 256:

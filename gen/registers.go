@@ -11,7 +11,7 @@ func registerLimit(p Plan) int {
 // registers, there to refuse a hopeless tile before ptxas spills it. Kernel authors keep it true.
 func accumulators(p Plan) int {
 	switch {
-	case isHopper(p.Spec) && p.Pass == sigattn.Forward:
+	case isHopper(p.Spec) && isForward(p.Spec):
 		return hopperAccumulators(p)
 	case isWide(p.Spec):
 		return wideAccumulators(p)

@@ -112,7 +112,7 @@ func TestRenderRealTemplates(t *testing.T) {
 			has      bool
 		}{
 			{"GROUP", p.Pass == sigattn.Forward && !isHopper(p.Spec)},
-			{"Q_TILES", p.Pass == sigattn.Forward && isHopper(p.Spec)},
+			{"Q_TILES", isForward(p.Spec) && isHopper(p.Spec)},
 		} {
 			if found := defined(text, "int", own.constant); (len(found) == 1) != own.has {
 				t.Errorf("%s: %s is defined as %v", p.Name(), own.constant, found)

@@ -17,8 +17,12 @@ func TestDefaultMatrix(t *testing.T) {
 	plans, culled := request.Plans()
 	for _, p := range Packages(plans) {
 		for _, pass := range DefaultRequest().Passes {
-			if p.lowest(pass) != sigattn.SM80 {
-				t.Errorf("%s has no %v kernel for sm_80", p.Name(), pass)
+			lowest := sigattn.SM80
+			if pass == sigattn.ForwardSplit {
+				lowest = sigattn.SM90
+			}
+			if p.lowest(pass) != lowest {
+				t.Errorf("%s has no %v kernel for %v", p.Name(), pass, lowest)
 			}
 		}
 		for _, plan := range p.Plans { // what a fused kernel leaves is finished in its own tiles
@@ -40,7 +44,7 @@ func TestDefaultMatrix(t *testing.T) {
 		t.Errorf("%d packages; want 6 head dims × 2 dtypes × 2 masks", n)
 	}
 	for _, c := range culled {
-		if c.Spec.Arch == sigattn.SM80 || !errors.Is(c.Reason, ErrCulled) && !errors.Is(c.Reason, ErrBudget) {
+		if c.Spec.Arch == sigattn.SM80 && c.Spec.Pass != sigattn.ForwardSplit || !errors.Is(c.Reason, ErrCulled) && !errors.Is(c.Reason, ErrBudget) {
 			t.Errorf("%v was culled: %v", c.Spec, c.Reason)
 		}
 	}
@@ -85,17 +89,20 @@ func TestCulling(t *testing.T) {
 	}
 
 	plans, culled := one(sigattn.SM90).Plans()
-	if got := passes(plans); !slices.Equal(got, []sigattn.Pass{sigattn.Forward, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish}) {
+	if got := passes(plans); !slices.Equal(got, []sigattn.Pass{sigattn.Forward, sigattn.ForwardSplit, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish}) {
 		t.Errorf("sm_90: %v", got)
 	}
 	if got := reason(culled, sigattn.SM90, sigattn.BackwardFused); !strings.Contains(got, "sm_90") {
 		t.Errorf("sm_90 %v: reason %q", sigattn.BackwardFused, got)
 	}
+	if _, culled := one(sigattn.SM80).Plans(); !strings.Contains(reason(culled, sigattn.SM80, sigattn.ForwardSplit), "clusters") {
+		t.Errorf("sm_80 %v: %v", sigattn.ForwardSplit, culled)
+	}
 	small := one(sigattn.SM90)
 	small.HeadDims = []int{128}
 	plans, _ = small.Plans()
-	want := []sigattn.Pass{sigattn.Forward, sigattn.BackwardFused, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish}
-	if got := passes(plans); !slices.Equal(got, want) || plans[len(plans)-1].M != plans[1].M {
+	want := []sigattn.Pass{sigattn.Forward, sigattn.ForwardSplit, sigattn.BackwardFused, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish}
+	if got := passes(plans); !slices.Equal(got, want) || plans[len(plans)-1].M != plans[2].M {
 		t.Errorf("sm_90 with head dim 128: %v", plans)
 	}
 
@@ -160,7 +167,7 @@ func TestTilesFallBack(t *testing.T) {
 			t.Errorf("%s", p.Name())
 		}
 	}
-	if len(plans) != 5 || len(culled) != 3 {
+	if len(plans) != 5 || len(culled) != 4 {
 		t.Errorf("%d plans, culled %v", len(plans), culled)
 	}
 }

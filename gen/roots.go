@@ -5,7 +5,7 @@ import "github.com/sigattn/sigattn"
 // rootTemplate is the file that spec's kernel is rendered from.
 func rootTemplate(spec Spec) string {
 	switch {
-	case isHopper(spec) && spec.Pass == sigattn.Forward:
+	case isHopper(spec) && isForward(spec):
 		return "sm90/forward.cu"
 	case isWide(spec):
 		return "sm90/backward_dkv_wide.cu"

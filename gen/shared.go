@@ -12,7 +12,7 @@ const floatBytes = 4
 // which static_asserts it. Kernel authors keep them alike.
 func sharedBytes(p Plan) int {
 	switch {
-	case isHopper(p.Spec) && p.Pass == sigattn.Forward:
+	case isHopper(p.Spec) && isForward(p.Spec):
 		return hopperSharedBytes(p)
 	case isWide(p.Spec):
 		return wideSharedBytes(p)

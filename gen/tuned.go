@@ -29,6 +29,9 @@ var tuned = []choice{
 	{sigattn.Forward, hopper, dims(192), 0, 0, 0, warpgroups(128, 64, 2, 2)},
 	{sigattn.Forward, hopper, dims(256), 0, 0, 0, warpgroups(128, 64, 2, 1)},
 
+	{sigattn.ForwardSplit, hopper, dims(32, 64, 96, 128), 0, 0, 0, warpgroups(64, 128, 2, 1)},
+	{sigattn.ForwardSplit, hopper, dims(192, 256), 0, 0, 0, warpgroups(64, 64, 2, 1)},
+
 	{sigattn.BackwardFused, hopper, dims(32, 64), 0, 0, 0, gradients(64, 128, 4)},
 	{sigattn.BackwardFused, hopper, dims(96, 128), 0, 0, 0, gradients(64, 128, 3)},
 

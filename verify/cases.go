@@ -132,6 +132,9 @@ func (g *grid) edges() {
 	small.HeadDim = 8
 	g.add("least head dim", Case{Shape: small})
 	g.add("hidden", Case{Shape: g.shape(1, 4, 2, 61, 67), Inputs: HiddenValues})
+	for _, k := range []Kind{HiddenValues, NonFinite} { // of few queries, the keys of several blocks
+		g.add("split", Case{Shape: g.shape(1, 1, 1, 61, 3*t.n+67), Inputs: k})
+	}
 	g.add("infinite", Case{Shape: g.shape(3, 4, 4, 19, 23), Inputs: NonFinite}) // logits among them, of rows whose gradients are 0
 	g.add("infinite", Case{Shape: g.shape(1, 9, 9, 1, 1), Inputs: NonFinite})   // sums of one term, which a row beyond the end would make NaN
 }

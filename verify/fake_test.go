@@ -154,7 +154,7 @@ type fakeKernel struct {
 func (k *fakeKernel) Close() error { return nil }
 
 func (k *fakeKernel) Info() sigattn.Info {
-	info := sigattn.Info{Package: k.of.Name, Device: sigattn.SM80}
+	info := sigattn.Info{Package: k.of.Name, Device: sigattn.SM80, Processors: 4}
 	for _, i := range k.of.Kernels {
 		info.Images = append(info.Images, sigattn.ImageInfo{KernelInfo: i})
 	}

@@ -38,7 +38,7 @@ func imagesOf(info sigattn.Info, pass sigattn.Pass) []sigattn.ImageInfo {
 // mappedRoles are the tensors that a pass's kernel takes through tensor maps, where it takes any so.
 func mappedRoles(p sigattn.Pass) []role {
 	switch p {
-	case sigattn.Forward:
+	case sigattn.Forward, sigattn.ForwardSplit:
 		return []role{roleQ, roleK, roleV, roleO}
 	case sigattn.BackwardFused, sigattn.BackwardDKV:
 		return []role{roleQ, roleK, roleV, roleDO, roleDK, roleDV}
@@ -48,11 +48,12 @@ func mappedRoles(p sigattn.Pass) []role {
 	return nil
 }
 
-// choice is what images follow from: those that are loaded, and whether each of some tensors has a map. Its methods state the
-// rule of the package sigattn once more.
+// choice is what images follow from: those that are loaded, the shape, and whether each of some tensors has a map. Its methods
+// state the rule of the package sigattn once more.
 type choice struct {
-	info sigattn.Info
-	maps func([]role) bool
+	info  sigattn.Info
+	shape Shape
+	maps  func([]role) bool
 }
 
 // image is a pass's image that takes tensor maps, or any tensor; where there is but one, it is that.
@@ -74,6 +75,8 @@ func (c choice) mapped(p sigattn.Pass) bool {
 func (c choice) images(m Mode) []sigattn.ImageInfo {
 	const fused, dkv, dq, finish = sigattn.BackwardFused, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish
 	switch {
+	case m == Forward && c.splits():
+		return []sigattn.ImageInfo{c.image(sigattn.ForwardSplit, true)}
 	case m == Forward:
 		return []sigattn.ImageInfo{c.image(sigattn.Forward, c.mapped(sigattn.Forward))}
 	case m == Backward && (c.mapped(fused) || !c.mapped(dkv) || !c.mapped(dq)):
@@ -82,9 +85,20 @@ func (c choice) images(m Mode) []sigattn.ImageInfo {
 	return []sigattn.ImageInfo{c.image(dkv, c.mapped(dkv)), c.image(dq, c.mapped(dq)), c.image(finish, false)}
 }
 
-// choiceIn reports whether arguments decide which images a mode runs.
+// splits reports whether a forward call splits keys.
+func (c choice) splits() bool {
+	return c.mapped(sigattn.Forward) && c.mapped(sigattn.ForwardSplit) && fewQueries(c.info, c.shape)
+}
+
+// fewQueries reports whether a shape has so few query rows that tiles of theirs would not fill half of the SMs.
+func fewQueries(info sigattn.Info, s Shape) bool {
+	rows := imagesOf(info, sigattn.Forward)[0].TileM
+	return s.Batch*s.HeadsQ*((s.SeqLenQ+rows-1)/rows) <= info.Processors/2
+}
+
+// choiceIn reports whether tensors decide which images a mode runs.
 func choiceIn(info sigattn.Info, m Mode) bool {
-	all, none := choice{info, func([]role) bool { return true }}, choice{info, func([]role) bool { return false }}
+	all, none := choice{info: info, maps: func([]role) bool { return true }}, choice{info: info, maps: func([]role) bool { return false }}
 	return !slices.Equal(all.images(m), none.images(m))
 }
 
@@ -98,13 +112,20 @@ func withoutMapped(p *sigattn.Package, info sigattn.Info) *sigattn.Package {
 	return &rest
 }
 
+// withoutSplit is a package without the kernels that split keys.
+func withoutSplit(p *sigattn.Package) *sigattn.Package {
+	rest := *p
+	rest.Kernels = slices.DeleteFunc(slices.Clone(p.Kernels), func(k sigattn.KernelInfo) bool { return k.Pass == sigattn.ForwardSplit })
+	return &rest
+}
+
 // images are those that a mode of the case runs. Where the first is not the one for the case's tensors, that is a failure.
 func (e *execution) images(mode Mode) (ran []Image, failure string, err error) {
 	first, err := e.firstImage(mode)
 	if err != nil {
 		return nil, "", err
 	}
-	for _, i := range (choice{e.kernel.Info(), e.haveMaps}).images(mode) {
+	for _, i := range (choice{e.kernel.Info(), e.Shape, e.haveMaps}).images(mode) {
 		ran = append(ran, newImage(i))
 	}
 	if first.Name != ran[0].Kernel {

@@ -201,23 +201,34 @@ func (r *run) load() ([]*loaded, error) {
 	return slices.Concat(packages...), errors.Join(errs...)
 }
 
-// subjects loads a package as users have it and, where tensors decide which image runs, once more without the images that
-// take tensor maps, so that every case also meets those that take any tensor.
+// subjects loads a package as users have it and, where arguments decide which image runs, once more without the images that
+// come first, so that every case also meets the others: without those that split keys, which take the cases of few query rows,
+// and without those that take tensor maps.
 func (r *run) subjects(p *sigattn.Package) ([]*loaded, error) {
 	whole, err := r.subject(p)
 	if err != nil {
 		return nil, err
 	}
+	all := []*loaded{whole}
 	info := whole.kernel.Info()
-	if !slices.ContainsFunc(whole.modes, func(m Mode) bool { return choiceIn(info, m) }) {
-		return []*loaded{whole}, nil
+	if len(imagesOf(info, sigattn.ForwardSplit)) > 0 {
+		rest, err := r.subject(withoutSplit(p))
+		if err != nil {
+			return all, err
+		}
+		rest.modes = []Mode{Forward}
+		rest.cases = slices.DeleteFunc(rest.cases, func(c Case) bool { return !fewQueries(info, c.Shape) })
+		all = append(all, rest)
 	}
-	rest, err := r.subject(withoutMapped(p, info))
-	if err != nil {
-		return []*loaded{whole}, err
+	if slices.ContainsFunc(whole.modes, func(m Mode) bool { return choiceIn(info, m) }) {
+		rest, err := r.subject(withoutMapped(withoutSplit(p), info))
+		if err != nil {
+			return all, err
+		}
+		rest.modes = slices.DeleteFunc(rest.modes, func(m Mode) bool { return !choiceIn(info, m) })
+		all = append(all, rest)
 	}
-	rest.modes = slices.DeleteFunc(rest.modes, func(m Mode) bool { return !choiceIn(info, m) })
-	return []*loaded{whole, rest}, nil
+	return all, nil
 }
 
 func (r *run) subject(p *sigattn.Package) (*loaded, error) {

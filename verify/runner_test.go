@@ -15,7 +15,9 @@ import (
 // fakePackage has every pass with small tiles.
 func fakePackage(d sigattn.DType, mask sigattn.Mask) *sigattn.Package {
 	p := &sigattn.Package{Name: fmt.Sprintf("d16%v%v", d, mask), HeadDim: 16, DType: d, Mask: mask, Sigmoid: sigattn.Accurate}
-	for pass := sigattn.Forward; pass <= sigattn.BackwardFinish; pass++ {
+	for _, pass := range []sigattn.Pass{
+		sigattn.Forward, sigattn.BackwardFused, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish,
+	} {
 		p.Kernels = append(p.Kernels, sigattn.KernelInfo{Name: fmt.Sprintf("k_%v", pass), Pass: pass, Arch: sigattn.SM80, TileM: 32, TileN: 16})
 	}
 	return p
@@ -203,6 +205,29 @@ func TestTwoForwardImages(t *testing.T) {
 	}
 }
 
+// A package that splits keys is run three times, once without those kernels on the cases that they take.
+func TestSplitImages(t *testing.T) {
+	p := fakePackage(sigattn.BF16, sigattn.Full)
+	p.Kernels = slices.Insert(p.Kernels[:1], 0,
+		sigattn.KernelInfo{Name: "k_mapped", Pass: sigattn.Forward, Arch: sigattn.SM90, TileM: 64, TileN: 32},
+		sigattn.KernelInfo{Name: "k_split", Pass: sigattn.ForwardSplit, Arch: sigattn.SM90, TileM: 64, TileN: 32})
+	report, err := runFake(t, &fakeDevice{}, Options{Packages: []*sigattn.Package{p}, Level: Short, Cases: "one:|two tiles|group|turns|reversed"})
+	if err != nil || len(report.Kernels) != 3 {
+		t.Fatalf("%d summaries, error %v", len(report.Kernels), err)
+	}
+	few := 0 // cases of so few query rows that keys are split, which this fake never does
+	for _, r := range report.Results {
+		if slices.Equal(r.Reasons(), []string{"k_mapped ran, want k_split"}) {
+			few++
+		} else if !r.Pass() && !slices.Equal(r.Reasons(), []string{"k_mapped ran, want k_fwd"}) {
+			t.Errorf("%q: %v", r.Case.Name, r.Reasons())
+		}
+	}
+	if few != 2 || report.Kernels[1].Cases != 3 || report.Kernels[1].Cases >= report.Kernels[2].Cases {
+		t.Errorf("%d cases are for the split kernel: %+v", few, report.Kernels)
+	}
+}
+
 // The same of the fused backward pass; the deterministic one has no choice here.
 func TestTwoBackwardImages(t *testing.T) {
 	p := fakePackage(sigattn.BF16, sigattn.Full)
@@ -256,7 +281,7 @@ func TestChoiceOfImages(t *testing.T) {
 			return !slices.ContainsFunc(roles, func(r role) bool { return slices.Contains(c.without, r) })
 		}
 		var got []string
-		for _, i := range (choice{info, maps}).images(c.mode) {
+		for _, i := range (choice{info: info, maps: maps}).images(c.mode) {
 			got = append(got, i.Name)
 		}
 		if strings.Join(got, ", ") != c.want {

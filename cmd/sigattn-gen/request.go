@@ -21,7 +21,7 @@ type requestFlags struct {
 
 // passFamilies are what users ask for; each needs several kernels, or one.
 var passFamilies = map[string][]sigattn.Pass{
-	"forward":  {sigattn.Forward},
+	"forward":  {sigattn.Forward, sigattn.ForwardSplit},
 	"backward": {sigattn.BackwardFused, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish},
 }
 

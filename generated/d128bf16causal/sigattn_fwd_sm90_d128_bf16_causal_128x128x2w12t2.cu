@@ -17,6 +17,9 @@
 //
 //     S = Q K(next)^T   |   O += P V(now)   beside each other on the tensor cores
 //     P(next) = sigma(S)                    while O's product still runs
+//
+// Where there are too few query tiles for the chip, the blocks of a cluster SPLIT the keys of one. A sum over keys needs no rescaling: what they
+// have of O is added up.
 
 // ---- the plan
 #define KERNEL_NAME sigattn_fwd_sm90_d128_bf16_causal_128x128x2w12t2
@@ -29,6 +32,7 @@ constexpr int THREADS          = 384;    // per block
 constexpr int BLOCKS_PER_SM    = 1;      // that registers must allow
 constexpr int SHARED_BYTES     = 198656; // dynamic shared memory per block
 constexpr int Q_TILES          = 2;      // places for Q
+constexpr bool SPLIT           = false;  // the blocks of a cluster share a tile's keys
 
 // ---- common/dtype_bf16.cuh
 // The storage type: bfloat16.
@@ -436,6 +440,45 @@ __device__ __forceinline__ bool block_or(bool flag) {
     return any;
 }
 
+// ---- ptx/cluster.cuh
+// Clusters: blocks that run together and read each other's shared memory (sm_90 and later). A launch without clusters has them of one block.
+
+constexpr int MOST_CLUSTER_BLOCKS = 8;  // that every device takes
+
+// The block's number in its cluster, and how many there are.
+__device__ __forceinline__ int cluster_rank() {
+    unsigned rank;
+    asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+    return rank;
+}
+__device__ __forceinline__ int cluster_blocks() {
+    unsigned blocks;
+    asm("mov.u32 %0, %%cluster_nctarank;" : "=r"(blocks));
+    return blocks;
+}
+
+// What the address in this block's shared memory is in another block's.
+__device__ __forceinline__ unsigned cluster_address(unsigned smem, int rank) {
+    unsigned address;
+    asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(address) : "r"(smem), "r"(rank));
+    return address;
+}
+
+__device__ __forceinline__ unsigned load_cluster(unsigned address) {
+    unsigned value;
+    asm volatile("ld.shared::cluster.u32 %0, [%1];" : "=r"(value) : "r"(address) : "memory");
+    return value;
+}
+__device__ __forceinline__ void load_cluster(unsigned address, float (&v)[4]) {
+    asm volatile("ld.shared::cluster.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(v[0]), "=f"(v[1]), "=f"(v[2]), "=f"(v[3]) : "r"(address) : "memory");
+}
+
+// Waits for every thread of the cluster that has not ended; what they wrote before is seen behind it.
+__device__ __forceinline__ void cluster_barrier() {
+    __syncwarp();  // the barrier counts warps
+    asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+
 // ---- ptx/opaque.cuh
 // Hides where a value comes from: what a loop computes from it is computed there again, instead of being kept in registers all along.
 
@@ -787,7 +830,7 @@ __device__ __forceinline__ bool begin_again(const Shared& shared, bool spoiled) 
 }
 
 // ---- sm90/walk.cuh
-// The order in which a block takes query tiles, and each one's key tiles.
+// The order in which a block takes query tiles, and each one's key tiles; or where the blocks of a cluster SPLIT those of one, its own.
 
 // The key tiles that every row of a query tile sees whole; those behind them the mask cuts.
 __device__ __forceinline__ int whole_tiles(int row0, const Problem& problem) { return max(visible_keys_end(row0, problem), 0) / TILE_N; }
@@ -795,11 +838,11 @@ __device__ __forceinline__ int whole_tiles(int row0, const Problem& problem) { r
 struct Walk {
     int round = 0;                   // query tiles taken so far
     int row0, head, kv_head, batch;  // of the query tile
-    int key = 0, keys;               // key tiles: this one, and how many there are
+    int key = 0, keys;               // key tiles: this one, and the one behind the last
 
     __device__ __forceinline__ explicit Walk(const Problem& problem) { locate(problem); }
 
-    __device__ __forceinline__ bool valid() const { return row0 >= 0; }
+    __device__ __forceinline__ bool valid() const { return row0 >= 0 && (!SPLIT || key < keys); }
     // Whether the mask cuts the key tile: some rows do not see some keys.
     __device__ __forceinline__ bool cut(const Problem& problem) const { return key >= whole_tiles(row0, problem); }
 
@@ -819,11 +862,11 @@ struct Walk {
     // a head that has no next one is its own.
     __device__ __forceinline__ void locate(const Problem& problem) {
         const int rows = (problem.seq_len_q + TILE_M - 1) / TILE_M, heads = problem.batch * problem.heads_q, blocks = gridDim.x;
-        const bool twos = CAUSAL && rows * heads > blocks, second = twos && round % 2;
-        const int index = (twos ? round / 2 : round) * blocks + static_cast<int>(blockIdx.x);
+        const bool twos = CAUSAL && !SPLIT && rows * heads > blocks, second = twos && round % 2;
+        const int index = SPLIT ? blockIdx.x / cluster_blocks() : (twos ? round / 2 : round) * blocks + static_cast<int>(blockIdx.x);
         int entry = index / rows * (twos ? 2 : 1), row = index % rows;  // head of a batch entry, and its row tile
         row0 = -1;
-        if (entry >= heads) return;
+        if (entry >= heads || SPLIT && round > 0) return;
         if (entry + 1 == heads && twos && 2 * row + second >= rows) return;
         if (twos && entry + 1 < heads) entry += second;
         if (twos && !second) row = rows - 1 - row;
@@ -833,6 +876,10 @@ struct Walk {
         kv_head = head / (problem.heads_q / problem.heads_kv);
         const int last_row = min(row0 + TILE_M, problem.seq_len_q) - 1;
         keys = max((visible_keys_end(last_row, problem) + TILE_N - 1) / TILE_N, 1);
+        if (!SPLIT) return;
+        const int share = (keys + cluster_blocks() - 1) / cluster_blocks();
+        key = min(cluster_rank() * share, keys);
+        keys = min(key + share, keys);
     }
 };
 
@@ -845,6 +892,7 @@ constexpr bool CONTINUOUS = Q_TILES > 1;  // the pipeline runs on from one query
 // Shared memory, from a multiple of 1024 bytes: barriers and what Q is of | Q | the ring of K | the ring of V.
 constexpr int Q_PLACE = 1024, K_RING = Q_PLACE + Q_TILES * CONSUMERS * Q_BYTES, V_RING = K_RING + STAGES * KV_BYTES;
 static_assert(SHARED_BYTES == V_RING + STAGES * KV_BYTES + 1024 && THREADS == (CONSUMERS + 1) * 128 && STAGES == 2);
+static_assert(!SPLIT || (CONSUMERS == 1 && Q_TILES == 1 && 64 * HEAD_DIM * 4 <= 2 * STAGES * KV_BYTES));
 
 struct Shared {
     unsigned base;
@@ -860,8 +908,11 @@ struct Shared {
     __device__ __forceinline__ unsigned v_landed(int slot) const { return k_full(4 * STAGES + slot); }
     __device__ __forceinline__ unsigned q_full(int tile, int consumer) const { return k_full(5 * STAGES + tile * CONSUMERS + consumer); }
     __device__ __forceinline__ unsigned o_full(int tile, int consumer) const { return q_full(Q_TILES + tile, consumer); }
-    // What Q is of: its first row, how many key tiles that has, head and batch.
+    // What Q is of: its first row, where its key tiles end, head and batch.
     __device__ __forceinline__ unsigned tile(int tile, int consumer) const { return base + 512 + 16 * (tile * CONSUMERS + consumer); }
+    // Where SPLIT: this block's part of O, in the place of the rings, and whether it came with care.
+    __device__ __forceinline__ unsigned part() const { return base + K_RING; }
+    __device__ __forceinline__ unsigned careful() const { return base + 768; }
 };
 
 // Producer: the key tiles' keys, or their values. Where `careful`, values go past the cleaning warp first.
@@ -876,6 +927,13 @@ __device__ __forceinline__ void load_ring(const ForwardTensorParams& params, con
         load_tile(VALUES ? shared.v(slot) : shared.k(slot), VALUES ? params.v_map : params.k_map, full, TILE_N, at.key * TILE_N, at.kv_head, at.batch);
         turn.next();
     }
+}
+
+// Producer: Q of the block's only tile, and what it is of, a negative row where the block has no keys.
+__device__ __forceinline__ void load_query(const ForwardTensorParams& params, const Shared shared) {
+    const Walk at(params.plain.problem);
+    store_shared_16(shared.tile(0, 0), make_uint4(at.valid() ? at.row0 : -1, at.keys, at.head, at.batch));
+    load_tile(shared.q(0, 0), params.q_map, shared.q_full(0, 0), 64, at.row0, at.head, at.batch);
 }
 
 // Producer: each consumer's rows of Q, and what they are of, a negative row behind the last; in the same places O, which it sends off.
@@ -957,6 +1015,9 @@ struct Consumer {
     // The addresses that only the ends of query tiles need are made there.
     __device__ __forceinline__ Shared opaque_shared() const { return Shared{opaque(shared.base)}; }
 
+    // An address for a descriptor, which has no room for what stands above the 18 bits within a block: its rank in a cluster.
+    static __device__ __forceinline__ unsigned within_block(unsigned smem) { return SPLIT ? smem & 0x3ffff : smem; }
+
     // Gives a slot back, a lane per warp.
     __device__ __forceinline__ void release(unsigned empty) {
         if (thread() % 32 == 0) mbarrier_arrive(empty);
@@ -964,7 +1025,8 @@ struct Consumer {
 
     // Starts S = Q K^T.
     __device__ __forceinline__ void multiply_queries(Scores& s, int slot) {
-        const Descriptor q = descriptor(opaque_shared().q(q_slot(), consumer()), 16), k = descriptor(opaque_shared().k(slot), 16);
+        const Descriptor q = descriptor(within_block(opaque_shared().q(q_slot(), consumer())), 16);
+        const Descriptor k = descriptor(within_block(opaque_shared().k(slot)), 16);
 #pragma unroll
         for (int step = 0; step < K_STEPS; ++step) wgmma(s, further(q, panel_step(step, 64)), further(k, panel_step(step, TILE_N)), step > 0);
         wgmma_commit();
@@ -972,7 +1034,7 @@ struct Consumer {
 
     // Starts O += P V.
     __device__ __forceinline__ void multiply_values(const Probabilities& p, int slot) {
-        const Descriptor v = descriptor(opaque_shared().v(slot), TILE_N * PANEL_ROW);
+        const Descriptor v = descriptor(within_block(opaque_shared().v(slot)), TILE_N * PANEL_ROW);
 #pragma unroll
         for (int step = 0; step < V_STEPS; ++step) {
             const Register a[4] = {p[4 * step], p[4 * step + 1], p[4 * step + 2], p[4 * step + 3]};
@@ -997,11 +1059,11 @@ struct Consumer {
     // Enters the query tile whose Q comes next; false behind the last.
     __device__ __forceinline__ bool enter() {
         mbarrier_wait(opaque_shared().q_full(q_slot(), consumer()), is.turn / Q_TILES % 2);
-        key = 0;
+        key = SPLIT ? Walk(params.plain.problem).key : 0;
         return row0() >= 0;
     }
 
-    // Of S: its first row, how many key tiles it has, and how many of these every row of the block's sees whole.
+    // Of S: its first row, where its key tiles end, and which of these come behind those that every row of the block's sees whole.
     __device__ __forceinline__ unsigned tile() const { return opaque_shared().tile(q_slot(), consumer()); }
     __device__ __forceinline__ int row0() const { return load_shared(tile()); }
     __device__ __forceinline__ int keys() const { return load_shared(tile() + 4); }
@@ -1059,7 +1121,7 @@ struct Consumer {
         pin(p);
         release(shared.v_empty(SLOT));
         is.parity ^= SLOT;
-        store();
+        if (!SPLIT) store();
     }
 
     // Moves on by one key tile, to the next query tile after the last; at the end of the pipeline's run it finishes that, and is false.
@@ -1080,7 +1142,7 @@ struct Consumer {
 
     // Moves on by as many pairs of key tiles as every row sees whole, within this query tile.
     __device__ __forceinline__ void advance_pairs(Probabilities& even, Probabilities& odd) {
-        for (int pairs = (whole() - 1 - key) / 2; pairs > 0; --pairs) {
+        for (int pairs = ((SPLIT ? min(whole(), keys()) : whole()) - 1 - key) / 2; pairs > 0; --pairs) {
             step<0>(even, odd, true);
             step<1>(odd, even, true);
             key += 2;
@@ -1092,6 +1154,7 @@ struct Consumer {
         Probabilities even, odd;
         int slot = 0;
         is.parity = is.turn = 0;
+        if (SPLIT) clear();
         while (enter()) {
             if (slot == 0)
                 begin<0>(even);
@@ -1106,7 +1169,7 @@ struct Consumer {
                 slot = 0;
                 if (!advance<1>(odd, even)) break;
             }
-            if (CONTINUOUS) break;
+            if (CONTINUOUS || SPLIT) break;
             ++is.turn;
         }
     }
@@ -1138,6 +1201,53 @@ struct Consumer {
 
     // The Q tile of the O that is stored: S is in the one behind it where the pipeline runs on.
     __device__ __forceinline__ int stored_slot() const { return CONTINUOUS ? q_slot() ^ 1 : 0; }
+
+    // Whether something in this block's part of O is not finite.
+    __device__ __forceinline__ bool part_is_spoiled() const {
+        float zero = 0.0f;
+#pragma unroll
+        for (int i = 0; i < HEAD_DIM / 2; ++i) zero = fmaf(o[i], 0.0f, zero);
+        return zero != 0.0f;
+    }
+
+    // Adds up O of the cluster's blocks, in their order. Each block makes every so many columns of it.
+    __device__ __forceinline__ void add_parts() {
+        constexpr float unscale = 1.0f / SigmoidTile::FACTOR;
+        const Problem& problem = params.plain.problem;
+        const int blocks = cluster_blocks(), rank = cluster_rank();
+        const unsigned own = shared.part() + 16 * thread();
+#pragma unroll
+        for (int n = 0; n < HEAD_DIM / 8; ++n) {
+            const float four[4] = {o[4 * n], o[4 * n + 1], o[4 * n + 2], o[4 * n + 3]};
+            store_shared(own + n * 128 * 16, four);
+        }
+        if (thread() == 0) store_shared(shared.careful(), is.careful);
+        cluster_barrier();
+        const Walk at(problem);
+        const Rows rows(params.plain.o, params.plain.o_strides, at.batch, at.head);
+        const int row = at.row0 + thread() / 32 * 16 + thread() % 32 / 4;
+        // A block may end once the others have been at the barrier: what they read of it is used before, or not read.
+        for (int n = row < problem.seq_len_q ? rank : HEAD_DIM / 8; n < problem.head_dim / 8; n += blocks) {
+            float part[MOST_CLUSTER_BLOCKS][4], sum[4] = {};
+#pragma unroll
+            for (int block = 0; block < MOST_CLUSTER_BLOCKS; ++block) load_cluster(cluster_address(own + n * 128 * 16, min(block, blocks - 1)), part[block]);
+#pragma unroll
+            for (int block = 0; block < MOST_CLUSTER_BLOCKS; ++block)
+#pragma unroll
+                for (int i = 0; i < 4; ++i) sum[i] += block < blocks ? part[block][i] : 0.0f;
+            const int column = 8 * n + 2 * (thread() & 3);
+#pragma unroll
+            for (int half = 0; half < 2; ++half)
+                if (row + 8 * half < problem.seq_len_q)
+                    *reinterpret_cast<Register*>(const_cast<Element*>(rows.row(row + 8 * half)) + column) =
+                        pack(sum[2 * half] * unscale, sum[2 * half + 1] * unscale);
+        }
+        unsigned careful = 0;
+        for (int block = 0; CAUSAL && block < blocks; ++block) careful |= load_cluster(cluster_address(shared.careful(), block));
+        const bool restores = __any_sync(0xffffffffu, careful) && rank == 0;
+        cluster_barrier();  // nobody reads this block's shared memory any more, and every O is in global memory
+        if (restores) restore_cleared();
+    }
 
     // Adds what was cleared from values to the rows of O that see it.
     __device__ __forceinline__ void restore_cleared() {
@@ -1178,7 +1288,7 @@ __device__ __forceinline__ void produce(const ForwardTensorParams& params, const
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     if (warp == 0 && lane == 0) load_ring<false>(params, shared, careful);
     if (warp == 1 && lane == 0) load_ring<true>(params, shared, careful);
-    if (warp == 2 && lane == 0) load_queries(params, shared);
+    if (warp == 2 && lane == 0) SPLIT ? load_query(params, shared) : load_queries(params, shared);
     if (warp == 3 && careful) clean_values(params.plain.problem, shared, lane);
     __syncwarp();
 }
@@ -1195,14 +1305,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
         produce(params, shared, false);
         if (CAUSAL && begin_again(shared, false)) {
             produce(params, shared, true);
-            barrier_sync(0, THREADS);
+            if (!SPLIT) barrier_sync(0, THREADS);
         }
     } else {
         if constexpr (CONSUMERS > 1) registers_grow<CONSUMER_REGISTERS>();
         Consumer consumer(params, shared);
-        do consumer.run();
-        while (CAUSAL && !consumer.is.careful && (consumer.is.careful = begin_again(shared, consumer.is.spoiled)));
-        if (consumer.is.careful) {
+        do {
+            consumer.run();
+            if (CAUSAL && SPLIT) consumer.is.spoiled = consumer.part_is_spoiled();
+        } while (CAUSAL && !consumer.is.careful && (consumer.is.careful = begin_again(shared, consumer.is.spoiled)));
+        if (SPLIT) {
+            consumer.add_parts();
+        } else if (consumer.is.careful) {
             barrier_sync(0, THREADS);  // every O is in global memory
             consumer.restore_cleared();
         }

@@ -11,21 +11,22 @@
 //
 // The kernels, whose tiles are query rows × keys and whose shared memory is in bytes per block:
 //
-//	pass    arch   tile       stages  threads  shared memory
-//	fwd     sm_80  128 × 32   3       128      81920
-//	fwd     sm_90  128 × 128  2       384      198656
-//	bwd     sm_80  64 × 128   2       256      163952
-//	bwd     sm_86  32 × 128   2       256      98416
-//	bwd     sm_90  64 × 128   3       384      232448
-//	bwddkv  sm_80  64 × 128   2       256      131152
-//	bwddkv  sm_86  32 × 128   2       256      98384
-//	bwddkv  sm_90  64 × 128   4       384      199680
-//	bwddq   sm_80  128 × 64   2       128      131088
-//	bwddq   sm_86  128 × 32   2       256      98336
-//	bwddq   sm_90  128 × 112  4       384      182272
-//	bwdfin  sm_80  64 rows    1       128      0
-//	bwdfin  sm_86  32 rows    1       128      0
-//	bwdfin  sm_90  64 rows    1       128      0
+//	pass      arch   tile       stages  threads  shared memory
+//	fwd       sm_80  128 × 32   3       128      81920
+//	fwd       sm_90  128 × 128  2       384      198656
+//	fwdsplit  sm_90  64 × 128   2       256      149504
+//	bwd       sm_80  64 × 128   2       256      163952
+//	bwd       sm_86  32 × 128   2       256      98416
+//	bwd       sm_90  64 × 128   3       384      232448
+//	bwddkv    sm_80  64 × 128   2       256      131152
+//	bwddkv    sm_86  32 × 128   2       256      98384
+//	bwddkv    sm_90  64 × 128   4       384      199680
+//	bwddq     sm_80  128 × 64   2       128      131088
+//	bwddq     sm_86  128 × 32   2       256      98336
+//	bwddq     sm_90  128 × 112  4       384      182272
+//	bwdfin    sm_80  64 rows    1       128      0
+//	bwdfin    sm_86  32 rows    1       128      0
+//	bwdfin    sm_90  64 rows    1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
 // arch for later ones; but images for sm_90 run on 9.0 alone, where a tensor map can describe every tensor, as
@@ -56,6 +57,11 @@ var description = sigattn.Package{
 			Name: "sigattn_fwd_sm90_d128_bf16_full_128x128x2w12t2",
 			Pass: sigattn.Forward, Arch: sigattn.SM90,
 			TileM: 128, TileN: 128, Threads: 384, SharedBytes: 198656,
+		},
+		{
+			Name: "sigattn_fwdsplit_sm90_d128_bf16_full_64x128x2w8t1",
+			Pass: sigattn.ForwardSplit, Arch: sigattn.SM90,
+			TileM: 64, TileN: 128, Threads: 256, SharedBytes: 149504,
 		},
 		{
 			Name: "sigattn_bwd_sm80_d128_bf16_full_64x128x2w8",

@@ -11,20 +11,21 @@
 //
 // The kernels, whose tiles are query rows × keys and whose shared memory is in bytes per block:
 //
-//	pass    arch   tile      stages  threads  shared memory
-//	fwd     sm_80  128 × 32  3       256      122880
-//	fwd     sm_86  128 × 32  3       256      73728
-//	fwd     sm_90  128 × 64  2       384      198656
-//	bwd     sm_80  64 × 64   2       256      155760
-//	bwd     sm_86  32 × 64   2       256      98416
-//	bwddkv  sm_80  64 × 64   2       256      147536
-//	bwddkv  sm_86  32 × 64   2       256      98384
-//	bwddkv  sm_90  64 × 64   4       384      231424
-//	bwddq   sm_80  64 × 32   2       128      98320
-//	bwddq   sm_90  128 × 80  4       384      223232
-//	bwdfin  sm_80  64 rows   1       128      0
-//	bwdfin  sm_86  32 rows   1       128      0
-//	bwdfin  sm_90  128 rows  1       128      0
+//	pass      arch   tile      stages  threads  shared memory
+//	fwd       sm_80  128 × 32  3       256      122880
+//	fwd       sm_86  128 × 32  3       256      73728
+//	fwd       sm_90  128 × 64  2       384      198656
+//	fwdsplit  sm_90  64 × 64   2       256      124928
+//	bwd       sm_80  64 × 64   2       256      155760
+//	bwd       sm_86  32 × 64   2       256      98416
+//	bwddkv    sm_80  64 × 64   2       256      147536
+//	bwddkv    sm_86  32 × 64   2       256      98384
+//	bwddkv    sm_90  64 × 64   4       384      231424
+//	bwddq     sm_80  64 × 32   2       128      98320
+//	bwddq     sm_90  128 × 80  4       384      223232
+//	bwdfin    sm_80  64 rows   1       128      0
+//	bwdfin    sm_86  32 rows   1       128      0
+//	bwdfin    sm_90  128 rows  1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
 // arch for later ones; but images for sm_90 run on 9.0 alone, where a tensor map can describe every tensor, as
@@ -60,6 +61,11 @@ var description = sigattn.Package{
 			Name: "sigattn_fwd_sm90_d192_fp16_causal_128x64x2w12t2",
 			Pass: sigattn.Forward, Arch: sigattn.SM90,
 			TileM: 128, TileN: 64, Threads: 384, SharedBytes: 198656,
+		},
+		{
+			Name: "sigattn_fwdsplit_sm90_d192_fp16_causal_64x64x2w8t1",
+			Pass: sigattn.ForwardSplit, Arch: sigattn.SM90,
+			TileM: 64, TileN: 64, Threads: 256, SharedBytes: 124928,
 		},
 		{
 			Name: "sigattn_bwd_sm80_d192_fp16_causal_64x64x2w8",

@@ -11,17 +11,18 @@
 //
 // The kernels, whose tiles are query rows × keys and whose shared memory is in bytes per block:
 //
-//	pass    arch   tile      stages  threads  shared memory
-//	fwd     sm_80  128 × 64  3       128      32768
-//	fwd     sm_90  256 × 64  2       640      100352
-//	bwd     sm_80  64 × 128  2       128      57440
-//	bwd     sm_90  64 × 128  4       384      134144
-//	bwddkv  sm_80  64 × 128  2       128      32848
-//	bwddkv  sm_90  64 × 128  4       384      101376
-//	bwddq   sm_80  128 × 64  2       128      32784
-//	bwddq   sm_90  192 × 64  4       512      83968
-//	bwdfin  sm_80  64 rows   1       128      0
-//	bwdfin  sm_90  64 rows   1       128      0
+//	pass      arch   tile      stages  threads  shared memory
+//	fwd       sm_80  128 × 64  3       128      32768
+//	fwd       sm_90  256 × 64  2       640      100352
+//	fwdsplit  sm_90  64 × 128  2       256      75776
+//	bwd       sm_80  64 × 128  2       128      57440
+//	bwd       sm_90  64 × 128  4       384      134144
+//	bwddkv    sm_80  64 × 128  2       128      32848
+//	bwddkv    sm_90  64 × 128  4       384      101376
+//	bwddq     sm_80  128 × 64  2       128      32784
+//	bwddq     sm_90  192 × 64  4       512      83968
+//	bwdfin    sm_80  64 rows   1       128      0
+//	bwdfin    sm_90  64 rows   1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
 // arch for later ones; but images for sm_90 run on 9.0 alone, where a tensor map can describe every tensor, as
@@ -52,6 +53,11 @@ var description = sigattn.Package{
 			Name: "sigattn_fwd_sm90_d32_bf16_full_256x64x2w20t2",
 			Pass: sigattn.Forward, Arch: sigattn.SM90,
 			TileM: 256, TileN: 64, Threads: 640, SharedBytes: 100352,
+		},
+		{
+			Name: "sigattn_fwdsplit_sm90_d32_bf16_full_64x128x2w8t1",
+			Pass: sigattn.ForwardSplit, Arch: sigattn.SM90,
+			TileM: 64, TileN: 128, Threads: 256, SharedBytes: 75776,
 		},
 		{
 			Name: "sigattn_bwd_sm80_d32_bf16_full_64x128x2w4b2",

@@ -12,4 +12,6 @@ constexpr int SHARED_BYTES = 81920;
 constexpr int GROUP = 16;
 constexpr int Q_RESIDENT_STEPS = 6;
 constexpr bool PACED = false;
+constexpr int Q_TILES = 2;
+constexpr bool SPLIT = false;
 constexpr bool ACCUMULATE_DQ = true;

@@ -1,8 +1,9 @@
 #pragma once
-// The order in which a block takes query tiles, and each one's key tiles.
+// The order in which a block takes query tiles, and each one's key tiles; or where the blocks of a cluster SPLIT those of one, its own.
 #include "../common/mask.cuh"
 #include "../common/params.cuh"
 #include "../common/plan.cuh"
+#include "../ptx/cluster.cuh"
 
 // The key tiles that every row of a query tile sees whole; those behind them the mask cuts.
 __device__ __forceinline__ int whole_tiles(int row0, const Problem& problem) { return max(visible_keys_end(row0, problem), 0) / TILE_N; }
@@ -10,11 +11,11 @@ __device__ __forceinline__ int whole_tiles(int row0, const Problem& problem) { r
 struct Walk {
     int round = 0;                   // query tiles taken so far
     int row0, head, kv_head, batch;  // of the query tile
-    int key = 0, keys;               // key tiles: this one, and how many there are
+    int key = 0, keys;               // key tiles: this one, and the one behind the last
 
     __device__ __forceinline__ explicit Walk(const Problem& problem) { locate(problem); }
 
-    __device__ __forceinline__ bool valid() const { return row0 >= 0; }
+    __device__ __forceinline__ bool valid() const { return row0 >= 0 && (!SPLIT || key < keys); }
     // Whether the mask cuts the key tile: some rows do not see some keys.
     __device__ __forceinline__ bool cut(const Problem& problem) const { return key >= whole_tiles(row0, problem); }
 
@@ -34,11 +35,11 @@ struct Walk {
     // a head that has no next one is its own.
     __device__ __forceinline__ void locate(const Problem& problem) {
         const int rows = (problem.seq_len_q + TILE_M - 1) / TILE_M, heads = problem.batch * problem.heads_q, blocks = gridDim.x;
-        const bool twos = CAUSAL && rows * heads > blocks, second = twos && round % 2;
-        const int index = (twos ? round / 2 : round) * blocks + static_cast<int>(blockIdx.x);
+        const bool twos = CAUSAL && !SPLIT && rows * heads > blocks, second = twos && round % 2;
+        const int index = SPLIT ? blockIdx.x / cluster_blocks() : (twos ? round / 2 : round) * blocks + static_cast<int>(blockIdx.x);
         int entry = index / rows * (twos ? 2 : 1), row = index % rows;  // head of a batch entry, and its row tile
         row0 = -1;
-        if (entry >= heads) return;
+        if (entry >= heads || SPLIT && round > 0) return;
         if (entry + 1 == heads && twos && 2 * row + second >= rows) return;
         if (twos && entry + 1 < heads) entry += second;
         if (twos && !second) row = rows - 1 - row;
@@ -48,5 +49,9 @@ struct Walk {
         kv_head = head / (problem.heads_q / problem.heads_kv);
         const int last_row = min(row0 + TILE_M, problem.seq_len_q) - 1;
         keys = max((visible_keys_end(last_row, problem) + TILE_N - 1) / TILE_N, 1);
+        if (!SPLIT) return;
+        const int share = (keys + cluster_blocks() - 1) / cluster_blocks();
+        key = min(cluster_rank() * share, keys);
+        keys = min(key + share, keys);
     }
 };

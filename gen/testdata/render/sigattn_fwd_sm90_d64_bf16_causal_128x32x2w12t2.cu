@@ -22,6 +22,7 @@ constexpr int THREADS          = 384;    // per block
 constexpr int BLOCKS_PER_SM    = 1;      // that registers must allow
 constexpr int SHARED_BYTES     = 4096;   // dynamic shared memory per block
 constexpr int Q_TILES          = 2;      // places for Q
+constexpr bool SPLIT           = false;  // the blocks of a cluster share a tile's keys
 
 // ---- common/dtype_bf16.cuh
 // bf16.

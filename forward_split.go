@@ -1,0 +1,56 @@
+package sigattn
+
+import "github.com/sigattn/sigattn/internal/driver"
+
+// For few query rows the blocks of a cluster share the keys of each tile of them, and add up what they have of O.
+
+// maxSplit is how many blocks a cluster may have on every device that has clusters.
+const maxSplit = 8
+
+// clusterCounts are how many clusters run at once on the device, by their blocks. SMs come in groups of not always the same
+// number, and a cluster lies within one.
+type clusterCounts [maxSplit + 1]uint32
+
+// countClusters asks the driver.
+func (i *image) countClusters() (counts clusterCounts, err error) {
+	for blocks := uint32(1); blocks <= maxSplit; blocks++ {
+		n, err := i.function.MaxActiveClusters(driver.Launch{
+			Blocks: blocks, Cluster: blocks, Threads: uint32(i.Threads), SharedBytes: uint32(i.SharedBytes),
+		})
+		if err != nil {
+			return counts, err
+		}
+		counts[blocks] = uint32(n)
+	}
+	return counts, nil
+}
+
+// Costs of a block in key tiles.
+const (
+	blockCost = 4 // of its start and end
+	splitCost = 2 // of adding up
+)
+
+// splitKeys is the geometry for legal arguments with which the last block ends first.
+func (i *image) splitKeys(c checker, a *ForwardArgs) (best geometry, err error) {
+	tiles, err := c.grid(a.Q.SeqLen, i.TileM, a.Q.Heads, a.Q.Batch)
+	if err != nil {
+		return best, err
+	}
+	keyTiles := ceilDiv(int64(a.K.SeqLen), int64(i.TileN))
+	var least int64
+	for blocks := uint32(1); blocks <= maxSplit && int64(blocks) <= keyTiles; blocks++ {
+		if i.clusters[blocks] == 0 {
+			continue
+		}
+		cost := ceilDiv(keyTiles, int64(blocks)) + blockCost
+		if blocks > 1 {
+			cost += splitCost
+		}
+		cost *= ceilDiv(int64(tiles), int64(i.clusters[blocks]))
+		if least == 0 || cost < least {
+			least, best = cost, geometry{tiles * blocks, blocks}
+		}
+	}
+	return best, nil
+}

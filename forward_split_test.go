@@ -1,0 +1,56 @@
+package sigattn
+
+import "testing"
+
+// splitting are sm_90's forward kernels of tiles of 128 × 128 and, where keys are split, 64 × 128.
+func splitting() []KernelInfo {
+	return append(bothForward(), kernelInfo(ForwardSplit, SM90, 64, 128, 150000))
+}
+
+// unloadedSplitting is a kernel on 132 SMs in groups of 16 to 18, some with fewer.
+func unloadedSplitting() *Kernel {
+	k := unloaded(splitting()...)
+	k.processors = 132
+	k.mapped[ForwardSplit].clusters = clusterCounts{0, 132, 66, 42, 32, 26, 21, 18, 14}
+	return k
+}
+
+// Where Forward's tiles would fill at most half of the SMs, the blocks of a cluster share the keys of a smaller tile, as many
+// as let the last one end first.
+func TestSplitKeys(t *testing.T) {
+	k := unloadedSplitting()
+	for name, c := range map[string]struct {
+		shape shape // batch, queries, keys, heads, KV heads, head dim
+		want  geometry
+		pass  Pass
+	}{
+		"8 heads of 128 queries":    {shape{1, 128, 65536, 8, 8, 128}, geometry{112, 7}, ForwardSplit},
+		"one query of 32 heads":     {shape{1, 1, 4096, 32, 8, 128}, geometry{128, 4}, ForwardSplit},
+		"one query of 33 heads":     {shape{1, 1, 4096, 33, 33, 64}, geometry{99, 3}, ForwardSplit},
+		"one query of one head":     {shape{1, 1, 1 << 20, 1, 1, 128}, geometry{8, 8}, ForwardSplit},
+		"keys for five blocks":      {shape{1, 64, 5 * 128, 2, 2, 128}, geometry{10, 5}, ForwardSplit},
+		"one key tile":              {shape{1, 64, 128, 2, 2, 128}, geometry{2, 1}, ForwardSplit},
+		"a key more":                {shape{1, 64, 129, 2, 2, 128}, geometry{2, 1}, ForwardSplit},
+		"half of the SMs":           {shape{1, 128, 4096, 66, 66, 128}, geometry{132, 1}, ForwardSplit},
+		"half of the SMs, shorter":  {shape{66, 64, 4096, 1, 1, 128}, geometry{132, 2}, ForwardSplit},
+		"a tile more than half":     {shape{1, 128, 4096, 67, 67, 128}, geometry{67, 0}, Forward},
+		"more tiles than there are": {shape{16, 1024, 1024, 16, 16, 128}, geometry{132, 0}, Forward},
+	} {
+		args := forwardArgs(c.shape)
+		f, err := k.planForward("Forward", &args)
+		if err != nil || f.geometry != c.want || f.image.Pass != c.pass {
+			t.Errorf("%s: %v by %v, %v, want %v by %v", name, f.geometry, f.image.Pass, err, c.want, c.pass)
+		}
+	}
+}
+
+// A tensor without a map is for the image that takes any, however few its rows.
+func TestFewQueriesWithoutMaps(t *testing.T) {
+	k := unloadedSplitting()
+	args := forwardArgs(shape{1, 1, 4096, 4, 4, 128})
+	args.K.StrideSeq = -args.K.StrideSeq
+	args.K.Data -= DevicePtr(4095 * args.K.StrideSeq * elementBytes)
+	if f, err := k.planForward("Forward", &args); err != nil || f.image.Arch != SM80 || f.cluster != 0 {
+		t.Errorf("%v: %v, cluster %d", err, f.image.Arch, f.cluster)
+	}
+}
