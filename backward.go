@@ -80,22 +80,22 @@ func (k *Kernel) launchBackward(stream Stream, l *backwardLaunch, a *BackwardArg
 	if l.blocks == 0 {
 		return nil
 	}
-	rows, keys := uint32(l.image.TileM), uint32(l.image.TileN)
+	rows, keys, own := rowsOf(uint32(l.image.TileM)), rowsOf(uint32(l.image.TileN)), rowsOf(mapRows)
 	switch {
 	case !l.image.mapped() || l.image.Pass == BackwardFinish:
 		return launch(l.image, stream, geometry{blocks: l.blocks}, plain)
 	case l.image.Pass == BackwardDQ:
 		params := abi.BackwardDQTensorParams{Plain: *plain}
 		maps := [...]mapping{
-			{&params.QMap, &a.Q, mapRows}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.DOMap, &a.DO, mapRows},
-			{&params.DQMap, &a.DQ, mapRows},
+			{&params.QMap, &a.Q, own}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.DOMap, &a.DO, own},
+			{&params.DQMap, &a.DQ, own},
 		}
 		return launchMapped(k, l.image, stream, geometry{blocks: l.blocks}, &params, maps[:])
 	default:
 		params := abi.BackwardTensorParams{Plain: *plain}
 		maps := [...]mapping{
 			{&params.QMap, &a.Q, rows}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.DOMap, &a.DO, rows},
-			{&params.DKMap, &a.DK, mapRows}, {&params.DVMap, &a.DV, mapRows},
+			{&params.DKMap, &a.DK, own}, {&params.DVMap, &a.DV, own},
 		}
 		return launchMapped(k, l.image, stream, geometry{blocks: l.blocks}, &params, maps[:])
 	}

@@ -41,7 +41,8 @@ func (k *Kernel) Forward(stream Stream, args ForwardArgs) error {
 // where each of Q, K, V and O has one: no extent is 0, and the stride of every dimension of more than one index is positive
 // and less than 2⁴⁰ bytes. The image for sm_80 runs where one has none; a package without it refuses such arguments.
 //
-// With tensor maps, ForwardSplit's image runs where Forward's tiles of query rows would not fill half of the device's SMs.
+// With tensor maps, ForwardSplit's image runs where query rows make at most as many of its tiles as the device has SMs. Such a
+// tile is of 64 rows, and takes heads that share keys together: as many as the largest power of two that divides their number.
 func (k *Kernel) ForwardImage(args ForwardArgs) (ImageInfo, error) {
 	f, err := k.planForward("ForwardImage", &args)
 	if err != nil {
@@ -77,10 +78,11 @@ func (k *Kernel) planForward(op string, a *ForwardArgs) (f forwardPlan, err erro
 	if !f.image.mapped() || tiles == 0 {
 		return f, nil
 	}
-	if split := k.mapped[ForwardSplit]; split != nil && tiles <= k.processors/2 {
-		f.image = split
-		f.geometry, err = split.splitKeys(c, a)
-		return f, err
+	if split := k.mapped[ForwardSplit]; split != nil {
+		if tiles := splitTiles(a); tiles <= int64(k.processors) {
+			f.image, f.geometry = split, split.splitKeys(a, uint32(tiles))
+			return f, nil
+		}
 	}
 	f.blocks = min(tiles, k.processors)
 	return f, nil
@@ -113,9 +115,12 @@ func (k *Kernel) forwardMapped(stream Stream, f *forwardPlan, a *ForwardArgs) er
 		return nil
 	}
 	params := abi.ForwardTensorParams{Plain: f.params}
-	keys := uint32(f.image.TileN)
+	queries, keys := rowsOf(mapRows), rowsOf(uint32(f.image.TileN))
+	if f.image.Pass == ForwardSplit {
+		queries = packedQueries(a)
+	}
 	maps := [...]mapping{
-		{&params.QMap, &a.Q, mapRows}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.OMap, &a.O, mapRows},
+		{&params.QMap, &a.Q, queries}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.OMap, &a.O, rowsOf(mapRows)},
 	}
 	return launchMapped(k, f.image, stream, f.geometry, &params, maps[:])
 }

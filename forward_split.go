@@ -31,12 +31,21 @@ const (
 	splitCost = 2 // of adding up
 )
 
-// splitKeys is the geometry for legal arguments with which the last block ends first.
-func (i *image) splitKeys(c checker, a *ForwardArgs) (best geometry, err error) {
-	tiles, err := c.grid(a.Q.SeqLen, i.TileM, a.Q.Heads, a.Q.Batch)
-	if err != nil {
-		return best, err
-	}
+// packedQueries is a tile's box of Q: of so many heads that share keys so many queries, 64 rows together.
+func packedQueries(a *ForwardArgs) mapBox {
+	group := a.Q.Heads / a.K.Heads
+	heads := uint32(min(group&-group, mapRows))
+	return mapBox{rows: mapRows / heads, heads: heads}
+}
+
+// splitTiles counts the tiles of query rows.
+func splitTiles(a *ForwardArgs) int64 {
+	box := packedQueries(a)
+	return ceilDiv(int64(a.Q.SeqLen), int64(box.rows)) * int64(a.Q.Heads) / int64(box.heads) * int64(a.Q.Batch)
+}
+
+// splitKeys is the geometry with which the last block ends first.
+func (i *image) splitKeys(a *ForwardArgs, tiles uint32) (best geometry) {
 	keyTiles := ceilDiv(int64(a.K.SeqLen), int64(i.TileN))
 	var least int64
 	for blocks := uint32(1); blocks <= maxSplit && int64(blocks) <= keyTiles; blocks++ {
@@ -52,5 +61,5 @@ func (i *image) splitKeys(c checker, a *ForwardArgs) (best geometry, err error) 
 			least, best = cost, geometry{tiles * blocks, blocks}
 		}
 	}
-	return best, nil
+	return best
 }

@@ -55,12 +55,19 @@ func withoutMap(tensors []*Tensor) int {
 	return slices.IndexFunc(tensors, func(t *Tensor) bool { return !hasMap(t) })
 }
 
-// mapping is one tensor map of a launch, for boxes of so many rows.
+// mapping is one tensor map of a launch.
 type mapping struct {
-	to   *abi.TensorMap
-	of   *Tensor
-	rows uint32
+	to  *abi.TensorMap
+	of  *Tensor
+	box mapBox
 }
+
+// mapBox is what copies through a map take of a tensor: so many rows of one head or, where it has heads, that many rows of each.
+// With heads these are the map's second dimension and the sequence its third; else it is the other way round.
+type mapBox struct{ rows, heads uint32 }
+
+// rowsOf is a box of rows of one head.
+func rowsOf(rows uint32) mapBox { return mapBox{rows: rows} }
 
 // launchMapped submits a kernel that takes tensor maps, which it puts into params.
 func launchMapped[P any](k *Kernel, i *image, s Stream, g geometry, params *P, maps []mapping) error {

@@ -21,25 +21,25 @@ type mapCache struct {
 // mapSlotBits makes room for the layers of a large model, whose forward and backward calls have some ten tensors each.
 const mapSlotBits = 10
 
-// mapSlot is the map of a tensor for boxes of so many rows; 0 rows are none.
+// mapSlot is the map of a tensor for a box; one of 0 rows is none.
 type mapSlot struct {
 	of   Tensor
-	rows uint64
+	box  mapBox
 	made abi.TensorMap
 }
 
 // slot is where the map of a tensor is kept. What else a tensor is beside its address seldom differs: of a cache of keys that
 // grows, the map of an earlier length is no longer needed.
-func (c *mapCache) slot(t *Tensor, rows uint32) *mapSlot {
+func (c *mapCache) slot(t *Tensor, box mapBox) *mapSlot {
 	const golden = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio: multiples of it spread over the upper bits
-	return &c.slots[(uint64(t.Data)^uint64(rows)<<52)*golden>>(64-mapSlotBits)]
+	return &c.slots[(uint64(t.Data)^uint64(box.rows)<<52)*golden>>(64-mapSlotBits)]
 }
 
 // fill puts maps where they belong. It allocates nothing.
 func (c *mapCache) fill(maps []mapping) error {
 	if !c.use.TryLock() {
 		for _, m := range maps {
-			if err := c.encode(m.to, m.of, m.rows); err != nil {
+			if err := c.encode(m.to, m.of, m.box); err != nil {
 				return err
 			}
 		}
@@ -47,21 +47,21 @@ func (c *mapCache) fill(maps []mapping) error {
 	}
 	defer c.use.Unlock()
 	for _, m := range maps {
-		s := c.slot(m.of, m.rows)
-		if s.rows != uint64(m.rows) || s.of != *m.of {
-			if err := c.encode(&s.made, m.of, m.rows); err != nil {
-				s.rows = 0
+		s := c.slot(m.of, m.box)
+		if s.box != m.box || s.of != *m.of {
+			if err := c.encode(&s.made, m.of, m.box); err != nil {
+				s.box = mapBox{}
 				return err
 			}
-			s.of, s.rows = *m.of, uint64(m.rows)
+			s.of, s.box = *m.of, m.box
 		}
 		*m.to = s.made
 	}
 	return nil
 }
 
-// encode makes the map of a tensor that has one, for boxes of so many rows of one head.
-func (c *mapCache) encode(m *abi.TensorMap, t *Tensor, rows uint32) error {
+// encode makes the map of a tensor that has one.
+func (c *mapCache) encode(m *abi.TensorMap, t *Tensor, box mapBox) error {
 	row := uint64(t.HeadDim) * elementBytes
 	step := func(stride int64, n int) uint64 {
 		if n == 1 {
@@ -69,11 +69,17 @@ func (c *mapCache) encode(m *abi.TensorMap, t *Tensor, rows uint32) error {
 		}
 		return uint64(stride) * elementBytes
 	}
-	return driver.EncodeTiled((*driver.TensorMap)(&m.Words), &driver.TensorTile{
+	tile := driver.TensorTile{
 		Type: c.elements, Rank: 4, Address: driver.DevicePtr(t.Data),
 		Dims:    [...]uint64{uint64(t.HeadDim), uint64(t.SeqLen), uint64(t.Heads), uint64(t.Batch), 0},
 		Strides: [...]uint64{step(t.StrideSeq, t.SeqLen), step(t.StrideHead, t.Heads), step(t.StrideBatch, t.Batch), 0},
-		Box:     [...]uint32{mapColumns, rows, 1, 1, 0},
+		Box:     [...]uint32{mapColumns, box.rows, max(box.heads, 1), 1, 0},
 		Swizzle: driver.Swizzle128, Promotion: driver.Promote256,
-	})
+	}
+	if box.heads > 0 {
+		tile.Dims[1], tile.Dims[2] = tile.Dims[2], tile.Dims[1]
+		tile.Strides[0], tile.Strides[1] = tile.Strides[1], tile.Strides[0]
+		tile.Box[1], tile.Box[2] = tile.Box[2], tile.Box[1]
+	}
+	return driver.EncodeTiled((*driver.TensorMap)(&m.Words), &tile)
 }

@@ -15,7 +15,7 @@ import (
 
 // one is the map that the cache gives of a tensor.
 func (c *mapCache) one(t *Tensor, rows uint32) (m abi.TensorMap, err error) {
-	err = c.fill([]mapping{{&m, t, rows}})
+	err = c.fill([]mapping{{&m, t, rowsOf(rows)}})
 	return m, err
 }
 
@@ -110,17 +110,19 @@ func TestCacheOfManyGoroutines(t *testing.T) {
 }
 
 // keep puts a map into the cache that no driver has made.
-func (c *mapCache) keep(t *Tensor, rows uint32, made abi.TensorMap) {
-	*c.slot(t, rows) = mapSlot{*t, uint64(rows), made}
+func (c *mapCache) keep(t *Tensor, box mapBox, made abi.TensorMap) {
+	*c.slot(t, box) = mapSlot{*t, box, made}
 }
 
 func BenchmarkCachedMaps(b *testing.B) {
 	args := forwardArgs(usual)
 	var c mapCache
 	var params abi.ForwardTensorParams
-	maps := [...]mapping{{&params.QMap, &args.Q, 64}, {&params.KMap, &args.K, 128}, {&params.VMap, &args.V, 128}, {&params.OMap, &args.O, 64}}
+	maps := [...]mapping{
+		{&params.QMap, &args.Q, rowsOf(64)}, {&params.KMap, &args.K, rowsOf(128)}, {&params.VMap, &args.V, rowsOf(128)}, {&params.OMap, &args.O, rowsOf(64)},
+	}
 	for i, m := range maps {
-		c.keep(m.of, m.rows, abi.TensorMap{Words: [16]uint64{uint64(1 + i)}})
+		c.keep(m.of, m.box, abi.TensorMap{Words: [16]uint64{uint64(1 + i)}})
 	}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -132,6 +132,9 @@ func (g *grid) edges() {
 	small.HeadDim = 8
 	g.add("least head dim", Case{Shape: small})
 	g.add("hidden", Case{Shape: g.shape(1, 4, 2, 61, 67), Inputs: HiddenValues})
+	for _, k := range []Kind{Normal, HiddenValues} { // heads that share keys in one tile, which ends between them
+		g.add("packed", Case{Shape: g.shape(1, 8, 1, 11, 6*t.n+5), Inputs: k})
+	}
 	for _, k := range []Kind{HiddenValues, NonFinite} { // of few queries, the keys of several blocks
 		g.add("split", Case{Shape: g.shape(1, 1, 1, 61, 3*t.n+67), Inputs: k})
 	}

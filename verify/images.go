@@ -90,15 +90,21 @@ func (c choice) splits() bool {
 	return c.mapped(sigattn.Forward) && c.mapped(sigattn.ForwardSplit) && fewQueries(c.info, c.shape)
 }
 
-// fewQueries reports whether a shape has so few query rows that tiles of theirs would not fill half of the SMs.
+// fewQueries reports whether a shape's query rows make at most as many tiles of 64 as there are SMs, where a tile takes heads that
+// share keys together, the largest power of two that divides their number.
 func fewQueries(info sigattn.Info, s Shape) bool {
-	rows := imagesOf(info, sigattn.Forward)[0].TileM
-	return s.Batch*s.HeadsQ*((s.SeqLenQ+rows-1)/rows) <= info.Processors/2
+	together := 1
+	for together < 64 && s.HeadsQ/s.HeadsKV%(2*together) == 0 {
+		together *= 2
+	}
+	queries := 64 / together
+	return s.Batch*s.HeadsQ/together*((s.SeqLenQ+queries-1)/queries) <= info.Processors
 }
 
 // choiceIn reports whether tensors decide which images a mode runs.
 func choiceIn(info sigattn.Info, m Mode) bool {
-	all, none := choice{info: info, maps: func([]role) bool { return true }}, choice{info: info, maps: func([]role) bool { return false }}
+	one := Shape{1, 1, 1, 1, 1, 8}
+	all, none := choice{info, one, func([]role) bool { return true }}, choice{info, one, func([]role) bool { return false }}
 	return !slices.Equal(all.images(m), none.images(m))
 }
 

@@ -180,7 +180,7 @@ func mutantsOf(t *testing.T, s subject, p *sigattn.Package, text string) []mutan
 func mutationsOf(s subject) []mutation {
 	var own []mutation
 	switch {
-	case s.arch == sigattn.SM90 && s.pass == sigattn.Forward:
+	case s.arch == sigattn.SM90 && (s.pass == sigattn.Forward || s.pass == sigattn.ForwardSplit):
 		own = slices.Concat(hopperMutations, maskMutations, constantMutations)
 	case s.arch == sigattn.SM90:
 		own = slices.Concat(hopperMutations, constantMutations, gradientMutations)
@@ -196,6 +196,8 @@ func (s subject) besides() []sigattn.Pass {
 	switch s.pass {
 	case sigattn.Forward:
 		return []sigattn.Pass{sigattn.Forward}
+	case sigattn.ForwardSplit:
+		return []sigattn.Pass{sigattn.Forward, sigattn.ForwardSplit}
 	case sigattn.BackwardFused, sigattn.BackwardFinish:
 		return []sigattn.Pass{sigattn.BackwardFused, sigattn.BackwardFinish}
 	}
@@ -257,6 +259,8 @@ func (m *mutator) Call(name string, args []uintptr) int32 {
 func (s subject) mutantCases() string {
 	own := "few keys"
 	switch {
+	case s.pass == sigattn.ForwardSplit:
+		own = "one|two tiles|long keys|pairs|split"
 	case s.arch == sigattn.SM90 && s.pass == sigattn.Forward:
 		own = "two tiles|long keys|turns|idle|pairs"
 	case s.arch == sigattn.SM90:
@@ -326,6 +330,7 @@ func (m mutant) equivalent() string {
 // subjects are those of TestMutants. Of sm_90's kernels that one template makes, the first has mutants of each site.
 var subjects = []subject{
 	{sigattn.Forward, sigattn.SM90, 128, false},
+	{sigattn.ForwardSplit, sigattn.SM90, 128, true},
 	{sigattn.Forward, sigattn.SM80, 128, false},
 	{sigattn.BackwardFused, sigattn.SM80, 128, false},
 	{sigattn.BackwardDKV, sigattn.SM80, 128, false},

@@ -894,9 +894,17 @@ __device__ __forceinline__ bool begin_again(const Shared& shared, bool spoiled) 
 // The key tiles that every row of a query tile sees whole; those behind them the mask cuts.
 __device__ __forceinline__ int whole_tiles(int row0, const Problem& problem) { return max(visible_keys_end(row0, problem), 0) / TILE_N; }
 
+// How many rows of a tile are of the same query, of heads that share its keys. Where SPLIT a tile has few queries: it takes as many heads as a
+// power of two divides their group by. The others have one each.
+__device__ __forceinline__ int packed_heads(const Problem& problem) {
+    if constexpr (!SPLIT) return 1;
+    const int group = problem.heads_q / problem.heads_kv;
+    return min(group & -group, TILE_M);
+}
+
 struct Walk {
     int round = 0;                   // query tiles taken so far
-    int row0, head, kv_head, batch;  // of the query tile
+    int row0, head, kv_head, batch;  // of the query tile: its first query and head
     int key = 0, keys;               // key tiles: this one, and the one behind the last
 
     __device__ __forceinline__ explicit Walk(const Problem& problem) { locate(problem); }
@@ -920,7 +928,8 @@ struct Walk {
     // every block has several, it takes a long one of a head and then a short one of the next head, which make as many keys as any other two;
     // a head that has no next one is its own.
     __device__ __forceinline__ void locate(const Problem& problem) {
-        const int rows = (problem.seq_len_q + TILE_M - 1) / TILE_M, heads = problem.batch * problem.heads_q, blocks = gridDim.x;
+        const int packed = packed_heads(problem), queries = TILE_M / packed;
+        const int rows = (problem.seq_len_q + queries - 1) / queries, heads = problem.batch * (problem.heads_q / packed), blocks = gridDim.x;
         const bool twos = CAUSAL && !SPLIT && rows * heads > blocks, second = twos && round % 2;
         const int index = SPLIT ? blockIdx.x / cluster_blocks() : (twos ? round / 2 : round) * blocks + static_cast<int>(blockIdx.x);
         int entry = index / rows * (twos ? 2 : 1), row = index % rows;  // head of a batch entry, and its row tile
@@ -929,11 +938,11 @@ struct Walk {
         if (entry + 1 == heads && twos && 2 * row + second >= rows) return;
         if (twos && entry + 1 < heads) entry += second;
         if (twos && !second) row = rows - 1 - row;
-        row0 = row * TILE_M;
-        batch = entry / problem.heads_q;
-        head = entry % problem.heads_q;
+        row0 = row * queries;
+        batch = entry / (problem.heads_q / packed);
+        head = entry % (problem.heads_q / packed) * packed;
         kv_head = head / (problem.heads_q / problem.heads_kv);
-        const int last_row = min(row0 + TILE_M, problem.seq_len_q) - 1;
+        const int last_row = min(row0 + queries, problem.seq_len_q) - 1;
         keys = max((visible_keys_end(last_row, problem) + TILE_N - 1) / TILE_N, 1);
         if (!SPLIT) return;
         const int share = (keys + cluster_blocks() - 1) / cluster_blocks();
@@ -988,11 +997,11 @@ __device__ __forceinline__ void load_ring(const ForwardTensorParams& params, con
     }
 }
 
-// Producer: Q of the block's only tile, and what it is of, a negative row where the block has no keys.
+// Producer: Q of the block's only tile, and what it is of, a negative row where the block has no keys. Its map has heads before the sequence.
 __device__ __forceinline__ void load_query(const ForwardTensorParams& params, const Shared shared) {
     const Walk at(params.plain.problem);
     store_shared_16(shared.tile(0, 0), make_uint4(at.valid() ? at.row0 : -1, at.keys, at.head, at.batch));
-    load_tile(shared.q(0, 0), params.q_map, shared.q_full(0, 0), 64, at.row0, at.head, at.batch);
+    load_tile(shared.q(0, 0), params.q_map, shared.q_full(0, 0), 64, at.head, at.row0, at.batch);
 }
 
 // Producer: each consumer's rows of Q, and what they are of, a negative row behind the last; in the same places O, which it sends off.
@@ -1105,10 +1114,12 @@ struct Consumer {
     // Clears P where the row does not see the key.
     __device__ __forceinline__ void hide(Probabilities& p) {
         const Problem& problem = params.plain.problem;
-        const int row = row0() + thread() / 32 * 16 + thread() % 32 / 4, column = key * TILE_N + 2 * (thread() & 3);
+        const int first = row0(), row = thread() / 32 * 16 + thread() % 32 / 4, packed = packed_heads(problem);
+        const int column = key * TILE_N + 2 * (thread() & 3);
 #pragma unroll
         for (int i = 0; i < TILE_N / 4; ++i) {
-            const int left = visible_keys_end(row + 8 * (i & 1), problem) - column - 16 * (i / 4) - 8 * (i >> 1 & 1);
+            const int query = first + (row + 8 * (i & 1)) / packed;
+            const int left = visible_keys_end(query, problem) - column - 16 * (i / 4) - 8 * (i >> 1 & 1);
             if (left < 2) p[i] = left < 1 ? 0 : p[i] & 0xffffu;
         }
     }
@@ -1283,10 +1294,9 @@ struct Consumer {
         if (thread() == 0) store_shared(shared.careful(), is.careful);
         cluster_barrier();
         const Walk at(problem);
-        const Rows rows(params.plain.o, params.plain.o_strides, at.batch, at.head);
-        const int row = at.row0 + thread() / 32 * 16 + thread() % 32 / 4;
+        const int row = thread() / 32 * 16 + thread() % 32 / 4, packed = packed_heads(problem);
         // A block may end once the others have been at the barrier: what they read of it is used before, or not read.
-        for (int n = row < problem.seq_len_q ? rank : HEAD_DIM / 8; n < problem.head_dim / 8; n += blocks) {
+        for (int n = at.row0 + row / packed < problem.seq_len_q ? rank : HEAD_DIM / 8; n < problem.head_dim / 8; n += blocks) {
             float part[MOST_CLUSTER_BLOCKS][4], sum[4] = {};
 #pragma unroll
             for (int block = 0; block < MOST_CLUSTER_BLOCKS; ++block) load_cluster(cluster_address(own + n * 128 * 16, min(block, blocks - 1)), part[block]);
@@ -1296,10 +1306,12 @@ struct Consumer {
                 for (int i = 0; i < 4; ++i) sum[i] += block < blocks ? part[block][i] : 0.0f;
             const int column = 8 * n + 2 * (thread() & 3);
 #pragma unroll
-            for (int half = 0; half < 2; ++half)
-                if (row + 8 * half < problem.seq_len_q)
-                    *reinterpret_cast<Register*>(const_cast<Element*>(rows.row(row + 8 * half)) + column) =
-                        pack(sum[2 * half] * unscale, sum[2 * half + 1] * unscale);
+            for (int half = 0; half < 2; ++half) {
+                const int query = at.row0 + (row + 8 * half) / packed, head = at.head + (row + 8 * half) % packed;
+                if (query >= problem.seq_len_q) continue;
+                const Rows rows(params.plain.o, params.plain.o_strides, at.batch, head);
+                *reinterpret_cast<Register*>(const_cast<Element*>(rows.row(query)) + column) = pack(sum[2 * half] * unscale, sum[2 * half + 1] * unscale);
+            }
         }
         unsigned careful = 0;
         for (int block = 0; CAUSAL && block < blocks; ++block) careful |= load_cluster(cluster_address(shared.careful(), block));
@@ -1312,11 +1324,13 @@ struct Consumer {
     __device__ __forceinline__ void restore_cleared() {
         const Problem& problem = params.plain.problem;
         for (Walk at(problem); at.valid(); at.next_tile(problem)) {
-            const Rows q(params.plain.q, params.plain.q_strides, at.batch, at.head), k(params.plain.k, params.plain.k_strides, at.batch, at.kv_head);
-            const Rows v(params.plain.v, params.plain.v_strides, at.batch, at.kv_head), o(params.plain.o, params.plain.o_strides, at.batch, at.head);
+            const Rows k(params.plain.k, params.plain.k_strides, at.batch, at.kv_head), v(params.plain.v, params.plain.v_strides, at.batch, at.kv_head);
+            const int packed = packed_heads(problem);
             for (int index = thread(); index < 64 * K_STEPS * 2; index += 128) {
-                const int row = at.row0 + consumer() * 64 + index / (K_STEPS * 2), column = index % (K_STEPS * 2) * 8;
+                const int own = consumer() * 64 + index / (K_STEPS * 2), column = index % (K_STEPS * 2) * 8;
+                const int row = at.row0 + own / packed, head = at.head + own % packed;
                 if (row >= problem.seq_len_q || column >= problem.head_dim) continue;
+                const Rows q(params.plain.q, params.plain.q_strides, at.batch, head), o(params.plain.o, params.plain.o_strides, at.batch, head);
                 uint4* out = reinterpret_cast<uint4*>(const_cast<Element*>(o.row(row)) + column);
                 *out = add_nonfinite(*out, v.data + column, v.stride, whole_tiles(at.row0, problem) * TILE_N, visible_keys_end(row, problem),
                                      q.row(row), k, problem.head_dim, problem.scale);

@@ -8,9 +8,17 @@
 // The key tiles that every row of a query tile sees whole; those behind them the mask cuts.
 __device__ __forceinline__ int whole_tiles(int row0, const Problem& problem) { return max(visible_keys_end(row0, problem), 0) / TILE_N; }
 
+// How many rows of a tile are of the same query, of heads that share its keys. Where SPLIT a tile has few queries: it takes as many heads as a
+// power of two divides their group by. The others have one each.
+__device__ __forceinline__ int packed_heads(const Problem& problem) {
+    if constexpr (!SPLIT) return 1;
+    const int group = problem.heads_q / problem.heads_kv;
+    return min(group & -group, TILE_M);
+}
+
 struct Walk {
     int round = 0;                   // query tiles taken so far
-    int row0, head, kv_head, batch;  // of the query tile
+    int row0, head, kv_head, batch;  // of the query tile: its first query and head
     int key = 0, keys;               // key tiles: this one, and the one behind the last
 
     __device__ __forceinline__ explicit Walk(const Problem& problem) { locate(problem); }
@@ -34,7 +42,8 @@ struct Walk {
     // every block has several, it takes a long one of a head and then a short one of the next head, which make as many keys as any other two;
     // a head that has no next one is its own.
     __device__ __forceinline__ void locate(const Problem& problem) {
-        const int rows = (problem.seq_len_q + TILE_M - 1) / TILE_M, heads = problem.batch * problem.heads_q, blocks = gridDim.x;
+        const int packed = packed_heads(problem), queries = TILE_M / packed;
+        const int rows = (problem.seq_len_q + queries - 1) / queries, heads = problem.batch * (problem.heads_q / packed), blocks = gridDim.x;
         const bool twos = CAUSAL && !SPLIT && rows * heads > blocks, second = twos && round % 2;
         const int index = SPLIT ? blockIdx.x / cluster_blocks() : (twos ? round / 2 : round) * blocks + static_cast<int>(blockIdx.x);
         int entry = index / rows * (twos ? 2 : 1), row = index % rows;  // head of a batch entry, and its row tile
@@ -43,11 +52,11 @@ struct Walk {
         if (entry + 1 == heads && twos && 2 * row + second >= rows) return;
         if (twos && entry + 1 < heads) entry += second;
         if (twos && !second) row = rows - 1 - row;
-        row0 = row * TILE_M;
-        batch = entry / problem.heads_q;
-        head = entry % problem.heads_q;
+        row0 = row * queries;
+        batch = entry / (problem.heads_q / packed);
+        head = entry % (problem.heads_q / packed) * packed;
         kv_head = head / (problem.heads_q / problem.heads_kv);
-        const int last_row = min(row0 + TILE_M, problem.seq_len_q) - 1;
+        const int last_row = min(row0 + queries, problem.seq_len_q) - 1;
         keys = max((visible_keys_end(last_row, problem) + TILE_N - 1) / TILE_N, 1);
         if (!SPLIT) return;
         const int share = (keys + cluster_blocks() - 1) / cluster_blocks();
