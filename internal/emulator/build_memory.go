@@ -2,6 +2,8 @@ package emulator
 
 import (
 	"fmt"
+	"math"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"unsafe"
@@ -236,5 +238,58 @@ func addAtomically(at []byte, x uint32, add func(a, b uint32) uint32) (old uint3
 		if atomic.CompareAndSwapUint32(p, old, add(old, x)) {
 			return old
 		}
+	}
+}
+
+// buildAcquire makes ld.acquire of a word that another block, which may run at once, stores with st.release. It is a test that may
+// be made again and again, so that others run first. Blocks begin in order: one that tests while no earlier one runs, and nothing
+// happens in it, waits for a later one, which a device need not have begun.
+func buildAcquire(c *compiler, _ *ptx.Instruction) func(*warp) {
+	d, at := c.slot(0), c.addressOperand(1)
+	return func(w *warp) {
+		var a vec64
+		at.lanes(w, &a)
+		each(w.active, func(lane int) {
+			buffer, offset := w.globalAt(lane, a[lane], 4)
+			if buffer == nil {
+				w.r[d][lane] = uint32(failedLoad & math.MaxUint32)
+				return
+			}
+			w.noteGlobalRead(lane, buffer, offset, 4)
+			w.r[d][lane] = atomic.LoadUint32((*uint32)(unsafe.Pointer(&buffer.data[offset])))
+		})
+		w.yield()
+		runtime.Gosched()
+		if w.block.launch.earliest(w.block.cluster.index) && w.stalls() {
+			w.report(Report{Kind: Deadlock, Detail: fmt.Sprintf("warp %d loads again and again what no earlier block will store", w.index)}, w.active)
+			w.stop()
+		}
+	}
+}
+
+// earliest reports whether all clusters before one have ended.
+func (l *launch) earliest(cluster int) bool {
+	for i := range l.running {
+		if l.running[i].Load() < int64(cluster) {
+			return false
+		}
+	}
+	return true
+}
+
+// buildRelease makes st.release: what the thread wrote before, and knows of others', is there for who acquires the word.
+func buildRelease(c *compiler, _ *ptx.Instruction) func(*warp) {
+	at, value := c.addressOperand(0), c.slot(1)
+	return func(w *warp) {
+		var a vec64
+		at.lanes(w, &a)
+		each(w.active, func(lane int) {
+			buffer, offset := w.globalAt(lane, a[lane], 4)
+			if buffer == nil {
+				return
+			}
+			noteGlobalWrite(buffer, offset, 4)
+			atomic.StoreUint32((*uint32)(unsafe.Pointer(&buffer.data[offset])), w.r[value][lane])
+		})
 	}
 }

@@ -25,6 +25,10 @@ func init() {
 			define(buildPolicy, name)
 		case strings.HasPrefix(name, "cp.async.mbarrier.arrive"):
 			defineMasked(buildCopyArrive, name)
+		case strings.HasPrefix(name, "ld.acquire."):
+			defineMasked(buildAcquire, name)
+		case strings.HasPrefix(name, "st.release."):
+			defineMasked(buildRelease, name)
 		case strings.HasPrefix(name, "stmatrix."):
 			defineMasked(buildStoreMatrix, name)
 		case strings.Contains(name, ".global.add.v"):

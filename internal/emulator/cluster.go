@@ -13,6 +13,7 @@ import (
 // the launch has none, each block is a cluster of its own.
 type cluster struct {
 	*launch
+	index   int // in the grid of clusters
 	agents  agents
 	blocks  []*block // by rank
 	order   *rand.Rand
@@ -70,6 +71,7 @@ func (l *launch) checkCluster() string {
 
 // start sets everything to the beginning of a cluster.
 func (c *cluster) start(index int) {
+	c.index = index
 	var at [3]int // of the cluster
 	per := [3]int{c.Grid[0] / c.Cluster[0], c.Grid[1] / c.Cluster[1], c.Grid[2] / c.Cluster[2]}
 	at[0], at[1], at[2] = index%per[0], index/per[0]%per[1], index/per[0]/per[1]

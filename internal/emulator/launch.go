@@ -30,8 +30,9 @@ type launch struct {
 	buffers []*allocation
 	options Options
 
-	next atomic.Int64 // cluster
-	stop atomic.Bool
+	next    atomic.Int64   // cluster
+	running []atomic.Int64 // cluster of each worker
+	stop    atomic.Bool
 
 	mu      sync.Mutex
 	reports map[reportKey]*Report
@@ -56,14 +57,17 @@ func (k *Kernel) Run(m *Memory, of Launch, o Options) error {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	var all sync.WaitGroup
-	for range min(workers, clusters) {
+	l.running = make([]atomic.Int64, min(workers, clusters))
+	for worker := range l.running {
 		all.Go(func() {
 			c := newCluster(l)
+			defer l.running[worker].Store(int64(clusters))
 			for !l.stopped() {
 				i := int(l.next.Add(1)) - 1
 				if i >= clusters {
 					return
 				}
+				l.running[worker].Store(int64(i))
 				c.run(i)
 			}
 		})

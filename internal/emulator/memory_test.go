@@ -42,7 +42,7 @@ func TestLoadsAndStores(t *testing.T) {
 		if !store && !strings.HasPrefix(f.Name, "ld.") || strings.HasPrefix(f.Name, "ld.param") || strings.HasPrefix(f.Name, "st.async") {
 			continue
 		}
-		words := strings.Split(f.Name, ".")
+		words, global := strings.Split(f.Name, "."), strings.Contains(f.Name, ".global.")
 		typ := words[len(words)-1]
 		count, e := accessOf(f.Name)
 		n := count * e.bytes
@@ -57,12 +57,12 @@ func TestLoadsAndStores(t *testing.T) {
 		plain := fmt.Sprintf("%sb%d", vector, 8*e.bytes)
 		registers := registersFor(f.Operands[f.Destinations], false)
 		switch {
-		case store && words[1] == "global":
+		case store && global:
 			body += fmt.Sprintf("ld.global.%s %s, [%%d17]; %s [%%d18], %s;", plain, registersFor(f.Operands[1], false), f.Name, registersFor(f.Operands[1], false))
 		case store:
 			body += fmt.Sprintf("ld.global.%[1]s %[2]s, [%%d17]; %[3]s [%%d16], %[2]s; ld.shared.%[1]s %[2]s, [%%d16]; st.global.%[1]s [%%d18], %[2]s;",
 				plain, registersFor(f.Operands[1], false), f.Name)
-		case words[1] == "global":
+		case global:
 			registers = registersFor(f.Operands[0], false)
 			body += fmt.Sprintf("%s %s, [%%d17]; st.global.%s [%%d18], %s;", f.Name, registers, plain, registers)
 		default:
@@ -184,6 +184,39 @@ func TestReductions(t *testing.T) {
 	for i, x := range got[1:] {
 		if x != uint64(2*(i+1)) {
 			t.Errorf("lane %d found %d, want %d", i+1, x, 2*(i+1))
+		}
+	}
+}
+
+// Each block waits for the one before, multiplies what it finds and stores it: any other order gives another result.
+const inOrder = `
+	mov.u32 %r1, %ctaid.x;
+AGAIN:
+	ld.acquire.gpu.global.u32 %r2, [%out];
+	setp.ne.u32 %p1, %r2, %r1;
+	@%p1 bra AGAIN;
+	ld.global.u32 %r3, [%out+4];
+	mad.lo.s32 %r3, %r3, 3, %r1;
+	st.global.u32 [%out+4], %r3;
+	add.u32 %r2, %r2, 1; // the next one
+	st.release.gpu.global.u32 [%out], %r2;`
+
+// TestHandover lets blocks that run at once go one after another, and finds one that waits for a later one.
+func TestHandover(t *testing.T) {
+	const blocks = 200
+	want := uint32(0)
+	for i := range uint32(blocks) {
+		want = 3*want + i
+	}
+	for _, workers := range []int{1, 3} {
+		m := machine{threads: 1, blocks: blocks, outBytes: 8, options: Options{Workers: workers}}
+		got, err := m.run(t, program(inOrder))
+		if x := binary.LittleEndian.Uint32(got[4:]); err != nil || x != want {
+			t.Errorf("%d workers: %#x, %v, want %#x", workers, x, err, want)
+		}
+		_, err = m.run(t, program(strings.Replace(inOrder, "add.u32 %r2, %r2, 1; // the next one", "add.u32 %r2, %r2, 2;", 1)))
+		if !strings.Contains(kinds(err), string(Deadlock)) {
+			t.Errorf("%d workers, one passed over: %v", workers, err)
 		}
 	}
 }

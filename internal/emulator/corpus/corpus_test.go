@@ -15,7 +15,7 @@ var dump = flag.String("dump", "", "`folder` that the programs' texts are writte
 
 // ofHopper is what is listed for sm_90 and later alone, of which programs have what differs from other forms.
 var ofHopper = regexp.MustCompile(`^(mbarrier|cp\.async\.(mbarrier|bulk)|cp\.reduce|prefetch|createpolicy|wgmma|setmaxnreg|elect|fence|griddepcontrol|` +
-	`barrier\.cluster|mapa|getctarank|(ld|st)\.shared::|st\.async|stmatrix|ldmatrix.*shared::cta|red.*\.v[24]\.|setp\..*f16|cvt\..*e[45]m|cvta\.|nanosleep|trap)`)
+	`barrier\.cluster|mapa|getctarank|(ld|st)\.shared::|st\.async|stmatrix|ldmatrix.*shared::cta|ld\.acquire|st\.release|red.*\.v[24]\.|setp\..*f16|cvt\..*e[45]m|cvta\.|nanosleep|trap)`)
 
 // TestPrograms checks that names are unique and that every form of the emulator's table for sm_80 is in a program.
 func TestPrograms(t *testing.T) {

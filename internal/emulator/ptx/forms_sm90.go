@@ -62,6 +62,8 @@ mapa{,.shared::cluster}.u64                             d = d w
 getctarank{,.shared::cluster}.u32                       w = w
 getctarank{,.shared::cluster}.u64                       w = d
 
+ld.acquire.gpu.global.u32                               w = [g]
+st.release.gpu.global.u32                               = [g] w
 ld.shared::{cta,cluster}.{u8,s8,b8,u16,s16,b16}         h+ = [s]
 ld.shared::{cta,cluster}.{b32,u32,s32,f32}              w+ = [s]
 ld.shared::{cta,cluster}.{b64,u64,s64}                  d = [s]
