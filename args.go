@@ -29,7 +29,7 @@ type BackwardArgs struct {
 	DBias          DevicePtr // float32 [HeadsQ], the sum of dS over batch, queries and keys; 0 where it is not wanted
 	Scale          float32   // of the logits; 0 means 1/√HeadDim
 	Bias           Bias
-	Deterministic  bool      // equal inputs give equal bits in every output
+	Deterministic  bool      // equal inputs give equal bits in every output; where dQ is added up in order, Workspace is as large as without
 	Workspace      DevicePtr // device memory, 256-byte aligned, that the launch may overwrite
 	WorkspaceBytes int64     // at least Kernel.WorkspaceSize of these arguments
 }

@@ -279,22 +279,34 @@ func TestBackwardPlan(t *testing.T) {
 		want    backwardPlan
 	}{
 		{"fast with bias", all, usual, bare(true, false), grids{6 * 2 * 2, 0, 5*8*2 + 8}, backwardPlan{
-			convertTiles: 5, biasTiles: 6, accumBytes: 2 * 8 * 320 * 128 * 4, partialOffset: 2 * 8 * 320 * 128 * 4,
-			bytes: 2*8*320*128*4 + 2*8*6*4,
+			convertTiles: 5, biasTiles: 6, accumBytes: 2 * 8 * 320 * 128 * 4, zeroBytes: 2 * 8 * 320 * 128 * 4,
+			partialOffset: 2 * 8 * 320 * 128 * 4, bytes: 2*8*320*128*4 + 2*8*6*4,
 		}},
 		{"fast", all, usual, bare(false, false), grids{6 * 2 * 2, 0, 5 * 8 * 2}, backwardPlan{
-			convertTiles: 5, biasTiles: 6, accumBytes: 2 * 8 * 320 * 128 * 4,
+			convertTiles: 5, biasTiles: 6, accumBytes: 2 * 8 * 320 * 128 * 4, zeroBytes: 2 * 8 * 320 * 128 * 4,
 			bytes: 2 * 8 * 320 * 128 * 4,
 		}},
 		{"deterministic with bias", all, usual, bare(true, true), grids{4 * 2 * 2, 10 * 8 * 2, 8}, backwardPlan{
 			biasTiles: 10, bytes: 2 * 8 * 10 * 4,
 		}},
 		{"deterministic", all, usual, bare(false, true), grids{4 * 2 * 2, 10 * 8 * 2, 0}, backwardPlan{biasTiles: 10}},
+		{"in order with bias", ordered(), usual, bare(true, true), grids{4 * 2 * 2, 0, 5*8*2 + 8}, backwardPlan{
+			convertTiles: 5, biasTiles: 4 * 8, accumBytes: 2 * 8 * 320 * 128 * 4, zeroOffset: 2 * 8 * 320 * 128 * 4, zeroBytes: 2 * 8 * 5 * 4,
+			partialOffset: 2*8*320*128*4 + 512, bytes: 2*8*320*128*4 + 512 + 2*8*4*8*4,
+		}},
+		{"in order, keys a tile later than queries", ordered(), shape{2, 564, 500, 8, 2, 64}, bare(false, true), grids{4 * 2 * 2, 0, 9 * 8 * 2}, backwardPlan{
+			convertTiles: 9, biasTiles: 4 * 8, accumBytes: 2 * 8 * 576 * 128 * 4, zeroBytes: 2*8*576*128*4 + 2*8*9*4,
+			bytes: 2*8*576*128*4 + 2*8*9*4,
+		}},
+		{"in order, by less", ordered(), shape{2, 563, 500, 8, 2, 64}, bare(false, true), grids{4 * 2 * 2, 0, 9 * 8 * 2}, backwardPlan{
+			convertTiles: 9, biasTiles: 4 * 8, accumBytes: 2 * 8 * 576 * 128 * 4, zeroOffset: 2 * 8 * 576 * 128 * 4, zeroBytes: 2 * 8 * 9 * 4,
+			bytes: 2*8*576*128*4 + 2*8*9*4,
+		}},
 		{"no fused kernel", []KernelInfo{all[2], all[3], all[4]}, usual, bare(true, false), grids{4 * 2 * 2, 10 * 8 * 2, 8}, backwardPlan{
 			biasTiles: 10, bytes: 2 * 8 * 10 * 4,
 		}},
 		{"no keys", all, shape{2, 300, 0, 8, 2, 64}, bare(true, false), grids{0, 0, 5*8*2 + 8}, backwardPlan{
-			convertTiles: 5, accumBytes: 2 * 8 * 320 * 128 * 4, partialOffset: 2 * 8 * 320 * 128 * 4,
+			convertTiles: 5, accumBytes: 2 * 8 * 320 * 128 * 4, zeroBytes: 2 * 8 * 320 * 128 * 4, partialOffset: 2 * 8 * 320 * 128 * 4,
 			bytes: 2 * 8 * 320 * 128 * 4,
 		}},
 		{"no queries", all, shape{2, 0, 500, 8, 2, 64}, bare(true, false), grids{6 * 2 * 2, 0, 8}, backwardPlan{

@@ -13,9 +13,9 @@ import (
 //
 // Workspace may be used again once the stream has passed this call. A package without the fast kernels for the device
 // runs deterministically in either case. On a device of compute capability 9.0 each kernel is the image for sm_90 where each
-// tensor that it maps has a tensor map, by the rule of ForwardImage: in the fast mode Q, K, V, DO, DK and DV; in the
-// deterministic mode the same for dK and dV, and Q, K, V, DO and DQ for dQ. A package that has only the deterministic kernels
-// for sm_90 runs them in the fast mode too, where each of the seven tensors has a map.
+// tensor that it maps has a tensor map, by the rule of ForwardImage: Q, K, V, DO, DK and DV for a kernel that makes all three
+// gradients, in either mode, or dK and dV; Q, K, V, DO and DQ for one that makes dQ. A package that has only deterministic
+// kernels for sm_90 runs them in the fast mode too, where each of their tensors has a map.
 func (k *Kernel) Backward(stream Stream, args BackwardArgs) error {
 	plan, err := k.backwardPlan("Backward", &args)
 	if err != nil {
@@ -30,8 +30,9 @@ func (k *Kernel) Backward(stream Stream, args BackwardArgs) error {
 		return err
 	}
 	defer release()
-	if plan.accumBytes > 0 {
-		err := driver.MemsetWordsAsync(driver.DevicePtr(params.DQAccum), 0, plan.accumBytes/4, driver.Stream(stream))
+	if plan.zeroBytes > 0 {
+		zeroed := driver.DevicePtr(params.DQAccum) + driver.DevicePtr(plan.zeroOffset)
+		err := driver.MemsetWordsAsync(zeroed, 0, plan.zeroBytes/4, driver.Stream(stream))
 		if err != nil {
 			return fmt.Errorf("sigattn: Backward: %w", err)
 		}

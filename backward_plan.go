@@ -26,9 +26,10 @@ var backwardNames = [...]string{"Q", "K", "V", "DO", "DQ", "DK", "DV"}
 
 // mappedBy are the tensors that sm_90's kernels take through tensor maps.
 var mappedBy = [...]tensorSet{
-	BackwardFused: inputs | setDK | setDV,
-	BackwardDKV:   inputs | setDK | setDV,
-	BackwardDQ:    inputs | setDQ,
+	BackwardFused:   inputs | setDK | setDV,
+	BackwardOrdered: inputs | setDK | setDV,
+	BackwardDKV:     inputs | setDK | setDV,
+	BackwardDQ:      inputs | setDQ,
 }
 
 // tensors are the call's, in the order of tensorSet's bits.
@@ -51,26 +52,30 @@ func (a *BackwardArgs) unmapped() (s tensorSet) {
 var workspaceCases = [...]tensorSet{0, setDK, inputs}
 
 // backwardKernels are the images that a call runs, in this order. The first makes dK and dV. The second makes dQ; it is nil where
-// the first adds dQ up in the workspace. The third turns such sums into dQ, and adds up the bias gradient; it may be nil where
-// there is neither.
+// the first adds dQ up in the workspace, in deterministic mode always in the same order. The third turns such sums into dQ, and
+// adds up the bias gradient; it may be nil where there is neither.
 type backwardKernels struct{ keys, queries, finish *image }
 
-// fused are the kernels of the fast mode among those that take tensor maps, or those that take any tensor.
-func fused(of *[BackwardFinish + 1]*image) (b backwardKernels, ok bool) {
-	b = backwardKernels{keys: of[BackwardFused], finish: of[BackwardFinish]}
+// fused are the kernel of a pass that makes all three gradients and the one that finishes, among the images that take tensor
+// maps, or those that take any tensor.
+func fused(p Pass, of *[BackwardFinish + 1]*image) (b backwardKernels, ok bool) {
+	b = backwardKernels{keys: of[p], finish: of[BackwardFinish]}
 	return b, b.keys != nil && b.finish != nil
 }
 
 // backwardKernels picks the images for a call some of whose tensors have no map.
 func (k *Kernel) backwardKernels(c checker, a *BackwardArgs, unmapped tensorSet) (backwardKernels, error) {
-	if !a.Deterministic {
-		if b, ok := fused(&k.mapped); ok && unmapped&mappedBy[BackwardFused] == 0 {
+	for _, p := range [...]Pass{BackwardFused, BackwardOrdered} {
+		if p == BackwardFused && a.Deterministic {
+			continue
+		}
+		if b, ok := fused(p, &k.mapped); ok && unmapped&mappedBy[p] == 0 {
 			return b, nil
 		}
-		pair := k.mapped[BackwardDKV] != nil && k.mapped[BackwardDQ] != nil && unmapped == 0
-		if b, ok := fused(&k.images); ok && !pair {
-			return b, nil
-		}
+	}
+	pair := k.mapped[BackwardDKV] != nil && k.mapped[BackwardDQ] != nil && unmapped == 0
+	if b, ok := fused(BackwardFused, &k.images); ok && !pair && !a.Deterministic {
+		return b, nil
 	}
 	b := backwardKernels{
 		keys:    k.backwardImage(BackwardDKV, unmapped),
@@ -96,7 +101,7 @@ func (k *Kernel) backwardImage(p Pass, unmapped tensorSet) *image {
 
 // lacksBackward says why no images compute a call: they would, if a tensor had a map; or they are not there.
 func (k *Kernel) lacksBackward(c checker, a *BackwardArgs, unmapped tensorSet) error {
-	for _, p := range [...]Pass{BackwardFused, BackwardDKV, BackwardDQ} {
+	for _, p := range [...]Pass{BackwardFused, BackwardOrdered, BackwardDKV, BackwardDQ} {
 		without := unmapped & mappedBy[p]
 		if k.mapped[p] == nil || without == 0 || p == BackwardFused && a.Deterministic {
 			continue
@@ -118,14 +123,16 @@ type backwardLaunch struct {
 	blocks uint32
 }
 
-// backwardPlan is how one backward call runs: a memset of the dQ workspace if there is one, then launches, in the order of
-// backwardKernels.
+// backwardPlan is how one backward call runs: a memset of a part of the dQ workspace if there is one, then launches, in the order
+// of backwardKernels.
 type backwardPlan struct {
 	op            string
 	launches      [3]backwardLaunch
 	convertTiles  int64 // query tiles per (head, batch entry) of the dQ workspace
 	biasTiles     int64 // partial bias gradients per (head, batch entry)
 	accumBytes    int64 // of the dQ workspace, at its start
+	zeroOffset    int64 // of what is zeroed in the workspace
+	zeroBytes     int64
 	partialOffset int64 // of the partial bias gradients in the workspace
 	bytes         int64 // of the workspace
 }
@@ -168,7 +175,25 @@ func (p *backwardPlan) fused(c checker, a *BackwardArgs, b backwardKernels) (err
 		return err
 	}
 	p.accumBytes, err = c.workspacePart(p.convertTiles*int64(rows), int64(heads), int64(batch), 4*int64(c.headDim))
-	p.bytes = p.accumBytes
+	if err != nil {
+		return err
+	}
+	p.bytes, p.zeroBytes = p.accumBytes, p.accumBytes
+	if b.keys.Pass == BackwardOrdered {
+		return p.addTurns(c, a, rows)
+	}
+	return nil
+}
+
+// addTurns gives the workspace a counter for each query tile, of the key tiles in its sums. The one that comes first stores, so that
+// sums are zeroed only where the causal mask may leave query tiles that see no key.
+func (p *backwardPlan) addTurns(c checker, a *BackwardArgs, rows int) error {
+	turns, err := c.workspacePart(p.convertTiles, int64(a.Q.Heads), int64(a.Q.Batch), 4)
+	p.bytes += turns
+	p.zeroBytes += turns
+	if a.Q.SeqLen-a.K.SeqLen < rows {
+		p.zeroOffset, p.zeroBytes = p.accumBytes, turns
+	}
 	return err
 }
 
@@ -190,7 +215,7 @@ func (p *backwardPlan) addBias(c checker, a *BackwardArgs) error {
 		return c.fail(ErrShape, "Q.Heads", strconv.Itoa(heads), fmt.Sprintf("at most %d blocks in a launch", maxBlocks))
 	}
 	finish.blocks += uint32(heads)
-	p.partialOffset = ceilDiv(p.accumBytes, workspaceAlignment) * workspaceAlignment
+	p.partialOffset = ceilDiv(p.bytes, workspaceAlignment) * workspaceAlignment
 	partial, err := c.workspacePart(p.biasTiles, int64(heads), int64(a.Q.Batch), 4)
 	p.bytes = p.partialOffset + partial
 	return err

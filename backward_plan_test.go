@@ -2,6 +2,7 @@ package sigattn
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,6 +30,7 @@ func (p *backwardPlan) launched() string {
 func TestBackwardKernels(t *testing.T) {
 	const fast, deterministic = false, true
 	plainFused := bothFused()[2:]
+	plain := slices.Concat(plainFused, bothPairs()[2:])
 	cases := []struct {
 		name          string
 		kernels       []KernelInfo
@@ -45,6 +47,14 @@ func TestBackwardKernels(t *testing.T) {
 			"": "bwddkv sm_90, bwddq sm_90, bwdfin sm_80", "DQ": "bwddkv sm_90, bwddq sm_80, bwdfin sm_80",
 			"K": "bwddkv sm_80, bwddq sm_80, bwdfin sm_80", "DK": "bwddkv sm_80, bwddq sm_90, bwdfin sm_80",
 		}, map[string]int64{"": 24, "DQ": 10, "K": 10, "DK": 24}, 2 * 8 * 24 * 4},
+		{"in order for sm_90", append(ordered(), plain...), deterministic, map[string]string{
+			"": "bwdord sm_90, bwdfin sm_90", "DQ": "bwdord sm_90, bwdfin sm_90",
+			"K": "bwddkv sm_80, bwddq sm_80, bwdfin sm_80", "DK": "bwddkv sm_80, bwddq sm_80, bwdfin sm_80",
+		}, map[string]int64{"": 32, "DQ": 32, "K": 10, "DK": 10}, 2*8*320*128*4 + 512 + 2*8*32*4},
+		{"in order for sm_90", append(ordered(), plain...), fast, map[string]string{
+			"": "bwdord sm_90, bwdfin sm_90", "DQ": "bwdord sm_90, bwdfin sm_90",
+			"K": "bwd sm_80, bwdfin sm_80", "DK": "bwd sm_80, bwdfin sm_80",
+		}, map[string]int64{"": 32, "DQ": 32, "K": 8, "DK": 8}, 2*8*320*128*4 + 512 + 2*8*32*4},
 		{"no fused kernel for sm_90", append(plainFused, bothPairs()...), fast, map[string]string{
 			"": "bwddkv sm_90, bwddq sm_90, bwdfin sm_80", "DQ": "bwd sm_80, bwdfin sm_80",
 			"K": "bwd sm_80, bwdfin sm_80", "DK": "bwd sm_80, bwdfin sm_80",
@@ -89,7 +99,24 @@ func TestBackwardKernels(t *testing.T) {
 	}
 }
 
-// A package of kernels for sm_90 alone names the tensor that has no map; where a kernel is missing, it says so.
+// A package of kernels for sm_90 alone names the tensor that has no map.
+func TestOrderedAlone(t *testing.T) {
+	k := unloaded(ordered()...)
+	for without, arg := range map[string]string{"": "", "DQ": "", "K": "K.StrideBatch", "DK": "DK.StrideSeq"} {
+		args := backwardArgs(usual)
+		args.Deterministic = true
+		noMaps[without](&args)
+		plan, err := k.backwardPlan("Backward", &args)
+		switch {
+		case arg != "":
+			checkArgumentError(t, err, "Backward", ErrStride, arg, "no image beside that for sm_90")
+		case err != nil || plan.launched() != "bwdord sm_90, bwdfin sm_90":
+			t.Errorf("%s, %v", plan.launched(), err)
+		}
+	}
+}
+
+// The same of kernels for dK and dV and for dQ; where one is missing, it says so.
 func TestPairAlone(t *testing.T) {
 	finish := kernelInfo(BackwardFinish, SM90, 64, 16, 0)
 	k := unloaded(append(bothPairs()[:2], finish)...)

@@ -53,7 +53,7 @@ const (
 func choose(p *Package, on chip, has func(entry string) bool) ([]choice, error) {
 	var choices []choice
 	fusedTileM := map[bool]int{} // by whether it takes tensor maps
-	for _, pass := range [...]Pass{Forward, ForwardSplit, BackwardFused, BackwardDKV, BackwardDQ, BackwardFinish} {
+	for _, pass := range [...]Pass{Forward, ForwardSplit, BackwardFused, BackwardOrdered, BackwardDKV, BackwardDQ, BackwardFinish} {
 		for _, mapped := range [...]bool{true, false} {
 			best := choice{}
 			for _, info := range p.Kernels {
@@ -73,7 +73,7 @@ func choose(p *Package, on chip, has func(entry string) bool) ([]choice, error) 
 			if best.Pass == 0 {
 				continue
 			}
-			if pass == BackwardFused {
+			if pass == BackwardFused || pass == BackwardOrdered {
 				fusedTileM[mapped] = best.TileM
 			}
 			choices = append(choices, best)

@@ -53,6 +53,7 @@ func TestChoose(t *testing.T) {
 		{"H100 with PTX of 9.0 alone", h100, []KernelInfo{kernelInfo(Forward, SM90, 128, 128, 200000)}, func(image string) bool { return strings.HasSuffix(image, ptxSuffix) }, "fwd sm_90 PTX"},
 		{"B200 with images of 9.0", b200, append(twoPlans(), kernelInfo(Forward, SM90, 128, 128, 200000)), all, "fwd sm_80 PTX, bwd sm_80 PTX, bwdfin sm_80 PTX"},
 		{"H100 with a fused kernel of 9.0", h100, append(twoPlans(), bothFused()...), all, "fwd sm_80 PTX, bwd sm_90 cubin, bwd sm_80 PTX, bwdfin sm_90 cubin, bwdfin sm_80 PTX"},
+		{"H100 with a kernel in order", h100, append(twoPlans(), ordered()...), all, "fwd sm_80 PTX, bwd sm_80 PTX, bwdord sm_90 cubin, bwdfin sm_90 cubin, bwdfin sm_80 PTX"},
 		{"H100 with a finish kernel of other tiles", h100, append(twoPlans(), bothFused()[0], kernelInfo(BackwardFinish, SM90, 64, 16, 0)), all, "fwd sm_80 PTX, bwd sm_90 cubin, bwd sm_80 PTX, bwdfin sm_80 PTX"},
 		{"T4", t4, twoPlans(), all, ""},
 		{"H100 without PTX", h100, twoPlans(), noPTX, ""},

@@ -42,13 +42,14 @@ const (
 // Pass is what one kernel computes.
 type Pass uint8
 
-// Passes. A forward launch is Forward, or ForwardSplit where there are too few query rows to fill the device with. A backward
-// launch is BackwardFused and BackwardFinish, or in deterministic mode BackwardDKV, BackwardDQ and BackwardFinish.
+// Passes. A forward launch is Forward, or ForwardSplit where there are few query rows. A backward launch is BackwardFused and
+// BackwardFinish, or in deterministic mode BackwardOrdered and BackwardFinish, or BackwardDKV, BackwardDQ and BackwardFinish.
 const (
-	Forward        Pass = iota + 1 // O
-	ForwardSplit                   // O, the blocks of a cluster sharing the keys of some query rows
-	BackwardFused                  // dK, dV, and dQ added into a float32 workspace
-	BackwardDKV                    // dK, dV
-	BackwardDQ                     // dQ
-	BackwardFinish                 // converts the dQ workspace; sums the bias gradient's partial results
+	Forward         Pass = iota + 1 // O
+	ForwardSplit                    // O, the blocks of a cluster sharing the keys of some query rows
+	BackwardFused                   // dK, dV, and dQ added into a float32 workspace
+	BackwardOrdered                 // the same, dQ always in the same order
+	BackwardDKV                     // dK, dV
+	BackwardDQ                      // dQ
+	BackwardFinish                  // converts the dQ workspace; sums the bias gradient's partial results
 )

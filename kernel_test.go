@@ -250,7 +250,7 @@ func TestBackwardLaunches(t *testing.T) {
 					t.Errorf("%s: stream %d", c.name, r.Stream)
 				}
 				if r.Op() == "memset" {
-					if r.Address != uint64(args.Workspace) || r.Value != 0 || int64(r.Count)*4 != plan.accumBytes {
+					if r.Address != uint64(args.Workspace) || r.Value != 0 || int64(r.Count)*4 != plan.zeroBytes {
 						t.Errorf("%s: memset of %d words at %#x to %d", c.name, r.Count, r.Address, r.Value)
 					}
 					got = append(got, submitted{"memset", 0})

@@ -18,7 +18,8 @@ var (
 	maskWords    = []word[Mask]{{Full, "full"}, {Causal, "causal"}}
 	sigmoidWords = []word[Sigmoid]{{Accurate, "accurate"}, {Tanh, "tanh"}}
 	passWords    = []word[Pass]{
-		{Forward, "fwd"}, {ForwardSplit, "fwdsplit"}, {BackwardFused, "bwd"}, {BackwardDKV, "bwddkv"}, {BackwardDQ, "bwddq"}, {BackwardFinish, "bwdfin"},
+		{Forward, "fwd"}, {ForwardSplit, "fwdsplit"},
+		{BackwardFused, "bwd"}, {BackwardOrdered, "bwdord"}, {BackwardDKV, "bwddkv"}, {BackwardDQ, "bwddq"}, {BackwardFinish, "bwdfin"},
 	}
 )
 
@@ -37,7 +38,7 @@ func (m Mask) String() string { return nameOf(maskWords, m) }
 // String is accurate or tanh.
 func (s Sigmoid) String() string { return nameOf(sigmoidWords, s) }
 
-// String is fwd, fwdsplit, bwd, bwddkv, bwddq or bwdfin.
+// String is fwd, fwdsplit, bwd, bwdord, bwddkv, bwddq or bwdfin.
 func (p Pass) String() string { return nameOf(passWords, p) }
 
 // MarshalText is String, for JSON and flags.

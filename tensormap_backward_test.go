@@ -56,6 +56,38 @@ func TestMappedBackward(t *testing.T) {
 	})
 }
 
+// Of the workspace only the counters are zeroed: the first to come stores its sums.
+func TestOrderedBackward(t *testing.T) {
+	fakecuda.Run(t, func(fake *fakecuda.Driver) {
+		makeCurrent(t)
+		fake.Set(on(h100))
+		k := mustLoad(t, makePackage(t, ordered()...)) // 64×128
+		args := backwardArgs(usual)
+		args.Deterministic = true
+		if err := k.Backward(7, args); err != nil {
+			t.Fatal(err)
+		}
+		r := fake.Take()
+		if len(r) != 3 || r[0].Op() != "memset" || r[1].Name() != k.mapped[BackwardOrdered].Name || r[2].Name() != k.mapped[BackwardFinish].Name {
+			t.Fatalf("%d launches: %+v", len(r), r)
+		}
+		if turns := uint64(args.Workspace) + 2*8*5*64*128*4; r[0].Address != turns || r[0].Count != 2*8*5 || r[0].Value != 0 {
+			t.Errorf("memset of %d words at %#x to %d, want %d at %#x", r[0].Count, r[0].Address, r[0].Value, 2*8*5, turns)
+		}
+		plan, err := k.backwardPlan("Backward", &args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := checkBackward(k.headDim, &plan, &args)
+		if got := *(*abi.BackwardTensorParams)(unsafe.Pointer(&r[1].Params)); err != nil || got.Plain != plain || got.KMap != fakeMap(driver.TensorBFloat16, &args.K, 128, 2*128, 128, 500*2*128) {
+			t.Errorf("parameters %+v\nwant %+v, %v", got, plain, err)
+		}
+		if r[1].Blocks != 4*2*2 || r[2].Blocks != 5*8*2+8 {
+			t.Errorf("%d and %d blocks", r[1].Blocks, r[2].Blocks)
+		}
+	})
+}
+
 func TestMappedPair(t *testing.T) {
 	fakecuda.Run(t, func(fake *fakecuda.Driver) {
 		makeCurrent(t)

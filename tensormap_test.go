@@ -20,6 +20,11 @@ func bothFused() []KernelInfo {
 	}
 }
 
+// ordered is a backward kernel that adds in order, and its finish kernel.
+func ordered() []KernelInfo {
+	return []KernelInfo{kernelInfo(BackwardOrdered, SM90, 64, 128, 200000), kernelInfo(BackwardFinish, SM90, 64, 16, 0)}
+}
+
 // bothPairs are kernels for dK and dV and kernels for dQ, those that take tensor maps first, and one that finishes.
 func bothPairs() []KernelInfo {
 	return []KernelInfo{

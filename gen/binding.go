@@ -98,7 +98,8 @@ func runtimeConst(value any) *jen.Statement {
 		sigattn.BF16: "BF16", sigattn.FP16: "FP16",
 		sigattn.Full: "Full", sigattn.Causal: "Causal",
 		sigattn.Accurate: "Accurate", sigattn.Tanh: "Tanh",
-		sigattn.Forward: "Forward", sigattn.ForwardSplit: "ForwardSplit", sigattn.BackwardFused: "BackwardFused", sigattn.BackwardDKV: "BackwardDKV",
+		sigattn.Forward: "Forward", sigattn.ForwardSplit: "ForwardSplit",
+		sigattn.BackwardFused: "BackwardFused", sigattn.BackwardOrdered: "BackwardOrdered", sigattn.BackwardDKV: "BackwardDKV",
 		sigattn.BackwardDQ: "BackwardDQ", sigattn.BackwardFinish: "BackwardFinish",
 	}
 	return jen.Qual(runtimePath, names[value])

@@ -49,7 +49,10 @@ func constants(p Plan) string {
 	case isForward(p.Spec):
 		writeBool(&b, "PACED", p.Paced, "sigmoids are held in step with the products")
 	}
-	if ownsKeys(p.Spec) {
+	switch {
+	case isFused(p.Spec):
+		writeBool(&b, "ORDERED", p.Pass == sigattn.BackwardOrdered, "dQ is added key tile behind key tile")
+	case ownsKeys(p.Spec) && !isHopper(p.Spec):
 		writeBool(&b, "ACCUMULATE_DQ", p.Pass == sigattn.BackwardFused, "dQ too, added into a float32 workspace")
 	}
 	return b.String()

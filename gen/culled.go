@@ -27,8 +27,14 @@ func culledf(format string, args ...any) error { return cullError(fmt.Sprintf(fo
 
 // checkFamily is the reason where spec's architecture has no kernel.
 func checkFamily(spec Spec) error {
-	if isHopper(spec) && spec.Pass == sigattn.BackwardFused && spec.HeadDim > maxFusedHeadDim {
+	separate := spec.Pass == sigattn.BackwardDKV || spec.Pass == sigattn.BackwardDQ
+	switch {
+	case !isHopper(spec) && spec.Pass == sigattn.BackwardOrdered:
+		return culledf("%s has none; the kernels of dK and dV and of dQ serve it", spec.Arch)
+	case isFused(spec) && spec.HeadDim > maxFusedHeadDim:
 		return culledf("%s has no fused kernels beyond head dim %d; those of dK and dV and of dQ serve it", spec.Arch, maxFusedHeadDim)
+	case isHopper(spec) && separate && spec.HeadDim <= maxFusedHeadDim:
+		return culledf("the fused kernels of %s serve it up to head dim %d", spec.Arch, maxFusedHeadDim)
 	}
 	if spec.Pass == sigattn.ForwardSplit && !isHopper(spec) {
 		return culledf("%s has no clusters, whose blocks would split keys", spec.Arch)

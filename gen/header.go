@@ -38,6 +38,8 @@ func passMeaning(pass sigattn.Pass) string {
 		return "O = sigma(scale Q K^T + bias) V for few query rows, whose keys the blocks of a cluster share"
 	case sigattn.BackwardFused:
 		return "dK, dV, and dQ added into a float32 workspace"
+	case sigattn.BackwardOrdered:
+		return "dK, dV, and dQ added into a float32 workspace, always in the same order"
 	case sigattn.BackwardDKV:
 		return "dK and dV"
 	case sigattn.BackwardDQ:
@@ -53,7 +55,7 @@ func blockMeaning(p Plan) string {
 	case isWide(p.Spec):
 		return fmt.Sprintf("Tiles of %s, %d of Q and %d of dO in flight; a warpgroup loads and %d compute; one block per SM.\n// ",
 			tileMeaning(p), p.Stages, wideGradientStages(p), p.consumers(p.Spec))
-	case isHopper(p.Spec) && ownsKeys(p.Spec):
+	case isFused(p.Spec):
 		return fmt.Sprintf("Tiles of %s, %d of Q and of dO in flight; a warpgroup loads and %d compute; one block per SM.\n// ",
 			tileMeaning(p), p.Stages, p.consumers(p.Spec))
 	case isHopperDQ(p.Spec):

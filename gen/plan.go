@@ -10,7 +10,7 @@ type Plan struct {
 }
 
 // NewPlan is spec run with tile, whose Pipeline or Hopper may be left to the tuned table. The error is a *ValueError where either has
-// no legal value, a *BudgetError where the chip has too little of something.
+// no legal value, a *BudgetError where the chip has too little of something, and wraps ErrCulled where there is no such kernel.
 func NewPlan(spec Spec, tile Tile) (Plan, error) {
 	if err := spec.Validate(); err != nil {
 		return Plan{}, err

@@ -65,7 +65,7 @@ func (m *matrix) try(spec Spec, tile Tile) {
 // addFinish plans one finish kernel per tile height of the kernels that it follows.
 func (m *matrix) addFinish(spec Spec) {
 	followed := spec
-	for _, followed.Pass = range []sigattn.Pass{sigattn.BackwardFused, sigattn.BackwardDQ} {
+	for _, followed.Pass = range []sigattn.Pass{sigattn.BackwardFused, sigattn.BackwardOrdered, sigattn.BackwardDQ} {
 		found := m.planned(followed)
 		for _, p := range found {
 			m.tryFinish(spec, finishTile(p.Tile))

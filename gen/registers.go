@@ -15,7 +15,7 @@ func accumulators(p Plan) int {
 		return hopperAccumulators(p)
 	case isWide(p.Spec):
 		return wideAccumulators(p)
-	case isHopper(p.Spec) && ownsKeys(p.Spec):
+	case isFused(p.Spec):
 		return hopperBackwardAccumulators(p)
 	case isHopperDQ(p.Spec):
 		return hopperDQAccumulators(p)

@@ -30,7 +30,10 @@ func DefaultRequest() Request {
 		DTypes:   []sigattn.DType{sigattn.BF16, sigattn.FP16},
 		Masks:    []sigattn.Mask{sigattn.Full, sigattn.Causal},
 		Sigmoids: []sigattn.Sigmoid{sigattn.Accurate},
-		Passes:   []sigattn.Pass{sigattn.Forward, sigattn.ForwardSplit, sigattn.BackwardFused, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish},
+		Passes: []sigattn.Pass{
+			sigattn.Forward, sigattn.ForwardSplit,
+			sigattn.BackwardFused, sigattn.BackwardOrdered, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish,
+		},
 	}
 }
 

@@ -17,12 +17,15 @@ func TestDefaultMatrix(t *testing.T) {
 	plans, culled := request.Plans()
 	for _, p := range Packages(plans) {
 		for _, pass := range DefaultRequest().Passes {
-			lowest := sigattn.SM80
-			if pass == sigattn.ForwardSplit {
-				lowest = sigattn.SM90
+			want := sigattn.SM80
+			switch {
+			case pass == sigattn.BackwardOrdered && p.HeadDim > maxFusedHeadDim:
+				want = 0
+			case pass == sigattn.BackwardOrdered || pass == sigattn.ForwardSplit:
+				want = sigattn.SM90
 			}
-			if p.lowest(pass) != lowest {
-				t.Errorf("%s has no %v kernel for %v", p.Name(), pass, lowest)
+			if got := p.lowest(pass); got != want {
+				t.Errorf("%s has %v kernels from %v on, want %v", p.Name(), pass, got, want)
 			}
 		}
 		for _, plan := range p.Plans { // what a fused kernel leaves is finished in its own tiles
@@ -44,7 +47,8 @@ func TestDefaultMatrix(t *testing.T) {
 		t.Errorf("%d packages; want 6 head dims × 2 dtypes × 2 masks", n)
 	}
 	for _, c := range culled {
-		if c.Spec.Arch == sigattn.SM80 && c.Spec.Pass != sigattn.ForwardSplit || !errors.Is(c.Reason, ErrCulled) && !errors.Is(c.Reason, ErrBudget) {
+		ofHopper := c.Spec.Pass == sigattn.BackwardOrdered || c.Spec.Pass == sigattn.ForwardSplit
+		if c.Spec.Arch == sigattn.SM80 && !ofHopper || !errors.Is(c.Reason, ErrCulled) && !errors.Is(c.Reason, ErrBudget) {
 			t.Errorf("%v was culled: %v", c.Spec, c.Reason)
 		}
 	}
@@ -101,7 +105,7 @@ func TestCulling(t *testing.T) {
 	small := one(sigattn.SM90)
 	small.HeadDims = []int{128}
 	plans, _ = small.Plans()
-	want := []sigattn.Pass{sigattn.Forward, sigattn.ForwardSplit, sigattn.BackwardFused, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish}
+	want := []sigattn.Pass{sigattn.Forward, sigattn.ForwardSplit, sigattn.BackwardFused, sigattn.BackwardOrdered, sigattn.BackwardFinish}
 	if got := passes(plans); !slices.Equal(got, want) || plans[len(plans)-1].M != plans[2].M {
 		t.Errorf("sm_90 with head dim 128: %v", plans)
 	}
@@ -167,7 +171,7 @@ func TestTilesFallBack(t *testing.T) {
 			t.Errorf("%s", p.Name())
 		}
 	}
-	if len(plans) != 5 || len(culled) != 4 {
+	if len(plans) != 5 || len(culled) != 5 {
 		t.Errorf("%d plans, culled %v", len(plans), culled)
 	}
 }

@@ -9,7 +9,7 @@ func rootTemplate(spec Spec) string {
 		return "sm90/forward.cu"
 	case isWide(spec):
 		return "sm90/backward_dkv_wide.cu"
-	case isHopper(spec) && ownsKeys(spec):
+	case isFused(spec):
 		return "sm90/backward.cu"
 	case isHopperDQ(spec):
 		return "sm90/backward_dq.cu"

@@ -7,9 +7,12 @@ import (
 	"github.com/sigattn/sigattn"
 )
 
-// checkShape is a *ValueError where spec's template cannot be made with tile. It mirrors the templates' static_asserts,
-// so that a tile is refused before NVRTC refuses it. Kernel authors keep them alike.
+// checkShape is checkFamily's reason where there is no template for spec, and a *ValueError where it cannot be made with tile. It mirrors
+// the templates' static_asserts, so that a tile is refused before NVRTC refuses it. Kernel authors keep them alike.
 func checkShape(spec Spec, tile Tile) error {
+	if err := checkFamily(spec); err != nil {
+		return err
+	}
 	if isHopper(spec) {
 		return checkHopper(spec, tile)
 	}

@@ -16,7 +16,7 @@ func sharedBytes(p Plan) int {
 		return hopperSharedBytes(p)
 	case isWide(p.Spec):
 		return wideSharedBytes(p)
-	case isHopper(p.Spec) && ownsKeys(p.Spec):
+	case isFused(p.Spec):
 		return hopperBackwardSharedBytes(p)
 	case isHopperDQ(p.Spec):
 		return hopperDQSharedBytes(p)

@@ -34,15 +34,12 @@ var tuned = []choice{
 
 	{sigattn.BackwardFused, hopper, dims(32, 64), 0, 0, 0, gradients(64, 128, 4)},
 	{sigattn.BackwardFused, hopper, dims(96, 128), 0, 0, 0, gradients(64, 128, 3)},
+	{sigattn.BackwardOrdered, hopper, dims(32, 64), 0, 0, 0, gradients(64, 128, 4)},
+	{sigattn.BackwardOrdered, hopper, dims(96, 128), 0, 0, 0, gradients(64, 128, 3)},
 
-	{sigattn.BackwardDKV, hopper, dims(32, 64), 0, 0, 0, gradients(64, 128, 4)},
-	{sigattn.BackwardDKV, hopper, dims(96, 128), 0, 0, 0, gradients(64, 128, 4)},
 	{sigattn.BackwardDKV, hopper, dims(192), 0, 0, 0, gradients(64, 64, 4)},
 	{sigattn.BackwardDKV, hopper, dims(256), 0, 0, 0, gradients(64, 64, 3)},
 
-	{sigattn.BackwardDQ, hopper, dims(32, 64), 0, 0, 0, gradients(192, 64, 4)},
-	{sigattn.BackwardDQ, hopper, dims(96), 0, 0, 0, gradients(128, 128, 4)},
-	{sigattn.BackwardDQ, hopper, dims(128), 0, 0, 0, gradients(128, 112, 4)},
 	{sigattn.BackwardDQ, hopper, dims(192), 0, 0, 0, gradients(128, 80, 4)},
 	{sigattn.BackwardDQ, hopper, dims(256), 0, 0, 0, gradients(128, 64, 3)},
 

@@ -12,14 +12,14 @@ import (
 // as a constant says.
 const wgmmaTemplate = "ptx/wgmma_products.cuh"
 
-// wgmmaWidths are the columns of the products that p's kernel makes: those of S, and those of O; in the fused backward pass of S
+// wgmmaWidths are the columns of the products that p's kernel makes: those of S, and those of O; in the fused backward passes of S
 // and dP, of dK and dV, and a consumer's share of dQ's; in that of dQ alone of S and dP, and of dQ.
 func wgmmaWidths(p Plan) []int {
 	widths := []int{p.N, p.HeadDim}
 	switch {
 	case isWide(p.Spec):
 		widths = []int{p.M, p.HeadDim}
-	case ownsKeys(p.Spec):
+	case isFused(p.Spec):
 		widths = []int{p.M, p.HeadDim, dqColumns(p)}
 	}
 	slices.Sort(widths)
@@ -40,10 +40,10 @@ func wgmmaProducts(p Plan) string {
 		w := wgmma{element, width}
 		w.shared(&b)
 		w.rows(&b)
-		if ownsKeys(p.Spec) && !isWide(p.Spec) && width == dqColumns(p) {
+		if isFused(p.Spec) && width == dqColumns(p) {
 			w.transposed(&b)
 		}
-		if ownsKeys(p.Spec) && width == p.M || isHopperDQ(p.Spec) && width == p.N {
+		if ownsKeys(p.Spec) && width == p.M {
 			w.resident(&b)
 		}
 		w.pin(&b)

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sigattn/sigattn"
 )
@@ -39,15 +40,18 @@ const (
 // bitEqual reports whether equal inputs give equal bits in every output.
 func (m Mode) bitEqual() bool { return m != Backward }
 
-// passes are the kernels that a mode runs.
-func (m Mode) passes() []sigattn.Pass {
+// passes are the kernels that a mode runs: those of one of these sets.
+func (m Mode) passes() [][]sigattn.Pass {
 	switch m {
 	case Forward:
-		return []sigattn.Pass{sigattn.Forward}
+		return [][]sigattn.Pass{{sigattn.Forward}}
 	case Backward:
-		return []sigattn.Pass{sigattn.BackwardFused, sigattn.BackwardFinish}
+		return [][]sigattn.Pass{{sigattn.BackwardFused, sigattn.BackwardFinish}}
 	}
-	return []sigattn.Pass{sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish}
+	return [][]sigattn.Pass{
+		{sigattn.BackwardOrdered, sigattn.BackwardFinish},
+		{sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish},
+	}
 }
 
 // outputs are the tensors that a mode writes.
@@ -64,13 +68,11 @@ func modesOf(info sigattn.Info) []Mode {
 	for _, i := range info.Images {
 		has[i.Pass] = true
 	}
+	lacks := func(p sigattn.Pass) bool { return !has[p] }
+	whole := func(passes []sigattn.Pass) bool { return !slices.ContainsFunc(passes, lacks) }
 	var modes []Mode
 	for _, m := range []Mode{Forward, Backward, Deterministic} {
-		whole := true
-		for _, p := range m.passes() {
-			whole = whole && has[p]
-		}
-		if whole {
+		if slices.ContainsFunc(m.passes(), whole) {
 			modes = append(modes, m)
 		}
 	}

@@ -40,7 +40,7 @@ func mappedRoles(p sigattn.Pass) []role {
 	switch p {
 	case sigattn.Forward, sigattn.ForwardSplit:
 		return []role{roleQ, roleK, roleV, roleO}
-	case sigattn.BackwardFused, sigattn.BackwardDKV:
+	case sigattn.BackwardFused, sigattn.BackwardOrdered, sigattn.BackwardDKV:
 		return []role{roleQ, roleK, roleV, roleDO, roleDK, roleDV}
 	case sigattn.BackwardDQ:
 		return []role{roleQ, roleK, roleV, roleDO, roleDQ}
@@ -73,14 +73,20 @@ func (c choice) mapped(p sigattn.Pass) bool {
 
 // images are those that a mode runs.
 func (c choice) images(m Mode) []sigattn.ImageInfo {
-	const fused, dkv, dq, finish = sigattn.BackwardFused, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish
+	const fused, ordered, finish = sigattn.BackwardFused, sigattn.BackwardOrdered, sigattn.BackwardFinish
+	const dkv, dq = sigattn.BackwardDKV, sigattn.BackwardDQ
+	separate := len(imagesOf(c.info, dkv)) > 0
 	switch {
 	case m == Forward && c.splits():
 		return []sigattn.ImageInfo{c.image(sigattn.ForwardSplit, true)}
 	case m == Forward:
 		return []sigattn.ImageInfo{c.image(sigattn.Forward, c.mapped(sigattn.Forward))}
-	case m == Backward && (c.mapped(fused) || !c.mapped(dkv) || !c.mapped(dq)):
-		return []sigattn.ImageInfo{c.image(fused, c.mapped(fused)), c.image(finish, c.mapped(fused))}
+	case m == Backward && c.mapped(fused):
+		return []sigattn.ImageInfo{c.image(fused, true), c.image(finish, true)}
+	case c.mapped(ordered) || m == Deterministic && !separate:
+		return []sigattn.ImageInfo{c.image(ordered, true), c.image(finish, true)}
+	case m == Backward && (!c.mapped(dkv) || !c.mapped(dq)):
+		return []sigattn.ImageInfo{c.image(fused, false), c.image(finish, false)}
 	}
 	return []sigattn.ImageInfo{c.image(dkv, c.mapped(dkv)), c.image(dq, c.mapped(dq)), c.image(finish, false)}
 }
@@ -113,6 +119,9 @@ func withoutMapped(p *sigattn.Package, info sigattn.Info) *sigattn.Package {
 	rest := *p
 	rest.Kernels = slices.DeleteFunc(slices.Clone(p.Kernels), func(k sigattn.KernelInfo) bool {
 		images := imagesOf(info, k.Pass)
+		if k.Pass == sigattn.BackwardOrdered {
+			return len(imagesOf(info, sigattn.BackwardDKV)) > 0 && len(imagesOf(info, sigattn.BackwardDQ)) > 0
+		}
 		return len(images) > 1 && k.Arch == images[0].Arch
 	})
 	return &rest

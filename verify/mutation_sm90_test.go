@@ -81,6 +81,8 @@ var gradientMutations = []mutation{
 	{"bulk addition dropped", regexp.MustCompile(`(?m)^\s*cp\.reduce\.async\.bulk.*$`), "", eachSite, nil},
 	{"bulk addition elsewhere", regexp.MustCompile(`(?m)^(\s*cp\.reduce\.async\.bulk\S+ \[%rd\d+)\](.*)$`), "$1+512]$2", eachSite, nil},
 	{"bulk addition halved", regexp.MustCompile(`(?m)^(\s*cp\.reduce\.async\.bulk.*), (%r\d+);$`), "{ .reg .b32 t; shr.u32 t, $2, 1; $1, t; }", eachSite, nil},
+	{"bulk store dropped", regexp.MustCompile(`(?m)^\s*cp\.async\.bulk\.global.*$`), "", eachSite, nil},
+	{"next block not told", regexp.MustCompile(`(?m)^\s*st\.release.*$`), "", eachSite, nil},
 	{"shuffle over another distance", regexp.MustCompile(`(?m)^(\s*shfl\.sync\.bfly\S+\s+[^,]+, %[rf]\d+), (%r\d+)(,.*)$`), "{ .reg .b32 t; shr.u32 t, $2, 1; $1, t$3 }", eachSite, nil},
 	{"accumulator not cleared", regexp.MustCompile(`(?m)^(\s*mov\.f32\s+%f\d+), 0f00000000;$`), "$1, 0f3F800000;", eachSite, nil},
 	{"shared store dropped", regexp.MustCompile(`(?m)^\s*st\.shared.*$`), "", eachSite, nil},

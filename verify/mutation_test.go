@@ -200,6 +200,8 @@ func (s subject) besides() []sigattn.Pass {
 		return []sigattn.Pass{sigattn.Forward, sigattn.ForwardSplit}
 	case sigattn.BackwardFused, sigattn.BackwardFinish:
 		return []sigattn.Pass{sigattn.BackwardFused, sigattn.BackwardFinish}
+	case sigattn.BackwardOrdered:
+		return []sigattn.Pass{sigattn.BackwardOrdered, sigattn.BackwardFinish}
 	}
 	return []sigattn.Pass{sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish}
 }
@@ -338,9 +340,9 @@ var subjects = []subject{
 	{sigattn.BackwardFinish, sigattn.SM80, 128, false},
 	{sigattn.BackwardFused, sigattn.SM90, 128, false},
 	{sigattn.BackwardFused, sigattn.SM90, 64, true},
-	{sigattn.BackwardDKV, sigattn.SM90, 128, true},
+	{sigattn.BackwardOrdered, sigattn.SM90, 128, true},
 	{sigattn.BackwardDKV, sigattn.SM90, 256, false},
-	{sigattn.BackwardDQ, sigattn.SM90, 128, false},
+	{sigattn.BackwardDQ, sigattn.SM90, 192, false},
 }
 
 // TestMutants plants faults in kernels, one at a time, and demands that each is found. With -mutants it runs all of them, else a

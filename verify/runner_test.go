@@ -223,7 +223,7 @@ func TestSplitImages(t *testing.T) {
 			t.Errorf("%q: %v", r.Case.Name, r.Reasons())
 		}
 	}
-	if few != 2 || report.Kernels[1].Cases != 3 || report.Kernels[1].Cases >= report.Kernels[2].Cases {
+	if few != 3 || report.Kernels[1].Cases != 4 || report.Kernels[1].Cases >= report.Kernels[2].Cases {
 		t.Errorf("%d cases are for the split kernel: %+v", few, report.Kernels)
 	}
 }
@@ -290,6 +290,45 @@ func TestChoiceOfImages(t *testing.T) {
 	}
 	if !choiceIn(info, Backward) || !choiceIn(info, Deterministic) {
 		t.Error("tensors decide nothing")
+	}
+}
+
+// The kernel that adds in order serves what it has maps for, and the deterministic kernels of sm_80 the rest; without it they serve all.
+func TestChoiceInOrder(t *testing.T) {
+	image := func(p sigattn.Pass, a sigattn.Arch) sigattn.ImageInfo {
+		return sigattn.ImageInfo{KernelInfo: sigattn.KernelInfo{Name: fmt.Sprintf("%v %v", p, a), Pass: p, Arch: a}}
+	}
+	info := sigattn.Info{Images: []sigattn.ImageInfo{
+		image(sigattn.BackwardFused, sigattn.SM90), image(sigattn.BackwardFused, sigattn.SM80), image(sigattn.BackwardOrdered, sigattn.SM90),
+		image(sigattn.BackwardDKV, sigattn.SM80), image(sigattn.BackwardDQ, sigattn.SM80),
+		image(sigattn.BackwardFinish, sigattn.SM90), image(sigattn.BackwardFinish, sigattn.SM80),
+	}}
+	for _, c := range []struct {
+		mode Mode
+		maps bool
+		want string
+	}{
+		{Backward, true, "bwd sm_90, bwdfin sm_90"},
+		{Backward, false, "bwd sm_80, bwdfin sm_80"},
+		{Deterministic, true, "bwdord sm_90, bwdfin sm_90"},
+		{Deterministic, false, "bwddkv sm_80, bwddq sm_80, bwdfin sm_80"},
+	} {
+		var got []string
+		for _, i := range (choice{info, Shape{1, 1, 1, 1, 1, 8}, func([]role) bool { return c.maps }}).images(c.mode) {
+			got = append(got, i.Name)
+		}
+		if strings.Join(got, ", ") != c.want {
+			t.Errorf("%s, maps %v: %v, want %s", c.mode, c.maps, got, c.want)
+		}
+	}
+	p := sigattn.Package{}
+	for _, i := range info.Images {
+		p.Kernels = append(p.Kernels, i.KernelInfo)
+	}
+	for _, k := range withoutMapped(&p, info).Kernels {
+		if k.Arch != sigattn.SM80 {
+			t.Errorf("%s is left", k.Name)
+		}
 	}
 }
 

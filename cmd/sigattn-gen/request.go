@@ -22,7 +22,7 @@ type requestFlags struct {
 // passFamilies are what users ask for; each needs several kernels, or one.
 var passFamilies = map[string][]sigattn.Pass{
 	"forward":  {sigattn.Forward, sigattn.ForwardSplit},
-	"backward": {sigattn.BackwardFused, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish},
+	"backward": {sigattn.BackwardFused, sigattn.BackwardOrdered, sigattn.BackwardDKV, sigattn.BackwardDQ, sigattn.BackwardFinish},
 }
 
 func (r *requestFlags) add(flags *pflag.FlagSet) {

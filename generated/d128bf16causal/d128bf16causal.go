@@ -18,12 +18,11 @@
 //	bwd       sm_80  64 × 128   2       256      163952
 //	bwd       sm_86  32 × 128   2       256      98416
 //	bwd       sm_90  64 × 128   3       384      232448
+//	bwdord    sm_90  64 × 128   3       384      232448
 //	bwddkv    sm_80  64 × 128   2       256      131152
 //	bwddkv    sm_86  32 × 128   2       256      98384
-//	bwddkv    sm_90  64 × 128   4       384      199680
 //	bwddq     sm_80  128 × 64   2       128      131088
 //	bwddq     sm_86  128 × 32   2       256      98336
-//	bwddq     sm_90  128 × 112  4       384      182272
 //	bwdfin    sm_80  64 rows    1       128      0
 //	bwdfin    sm_86  32 rows    1       128      0
 //	bwdfin    sm_90  64 rows    1       128      0
@@ -79,6 +78,11 @@ var description = sigattn.Package{
 			TileM: 64, TileN: 128, Threads: 384, SharedBytes: 232448,
 		},
 		{
+			Name: "sigattn_bwdord_sm90_d128_bf16_causal_64x128x3w12",
+			Pass: sigattn.BackwardOrdered, Arch: sigattn.SM90,
+			TileM: 64, TileN: 128, Threads: 384, SharedBytes: 232448,
+		},
+		{
 			Name: "sigattn_bwddkv_sm80_d128_bf16_causal_64x128x2w8",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM80,
 			TileM: 64, TileN: 128, Threads: 256, SharedBytes: 131152,
@@ -89,11 +93,6 @@ var description = sigattn.Package{
 			TileM: 32, TileN: 128, Threads: 256, SharedBytes: 98384,
 		},
 		{
-			Name: "sigattn_bwddkv_sm90_d128_bf16_causal_64x128x4w12",
-			Pass: sigattn.BackwardDKV, Arch: sigattn.SM90,
-			TileM: 64, TileN: 128, Threads: 384, SharedBytes: 199680,
-		},
-		{
 			Name: "sigattn_bwddq_sm80_d128_bf16_causal_128x64x2w4",
 			Pass: sigattn.BackwardDQ, Arch: sigattn.SM80,
 			TileM: 128, TileN: 64, Threads: 128, SharedBytes: 131088,
@@ -102,11 +101,6 @@ var description = sigattn.Package{
 			Name: "sigattn_bwddq_sm86_d128_bf16_causal_128x32x2w8",
 			Pass: sigattn.BackwardDQ, Arch: sigattn.SM86,
 			TileM: 128, TileN: 32, Threads: 256, SharedBytes: 98336,
-		},
-		{
-			Name: "sigattn_bwddq_sm90_d128_bf16_causal_128x112x4w12",
-			Pass: sigattn.BackwardDQ, Arch: sigattn.SM90,
-			TileM: 128, TileN: 112, Threads: 384, SharedBytes: 182272,
 		},
 		{
 			Name: "sigattn_bwdfin_sm80_d128_bf16_causal_64x16x1w4",

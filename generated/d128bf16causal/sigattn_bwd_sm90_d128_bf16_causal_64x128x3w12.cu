@@ -12,15 +12,16 @@
 // FlashSigmoid, Algorithm 2, for Hopper: the gradients of one tile of TILE_N keys of one key-value head, over all query tiles that see it.
 //
 //     S^T = K Q^T     P = sigma(S)                 dV += P^T dO
-//     dP^T = V dO^T   dS = P (1 - P) dP            dK += dS^T Q         dQ += dS K (with ACCUMULATE_DQ)
+//     dP^T = V dO^T   dS = P (1 - P) dP            dK += dS^T Q         dQ += dS K
 //
 // Everything is transposed: each consumer warpgroup owns 64 keys, and P^T and dS^T leave one product in the registers that the next one reads.
 // Only dS goes through shared memory as well, for dQ, which sums over the keys of all: each warpgroup makes its share of the columns and adds
-// them to a float32 workspace. The first warpgroup feeds the others: one warp loads Q and dO into a ring. The tensor cores always have a product
-// queued; what a consumer does meanwhile, where it has dQ to make:
+// them to a float32 workspace. The first warpgroup feeds the others: one warp loads Q and dO into a ring. With ORDERED it also adds dQ, a tile
+// at a time, behind the key tiles that come before: then the sums do not depend on when blocks run. The tensor cores always have a product
+// queued; what a consumer does meanwhile:
 //
 //     exp(S)               dQ of the tile before the last, dK of the last
-//     dQ to the workspace  dK
+//     dQ, sent off         dK
 //     P                    dP
 //     dS, to the others    dV, then S of the tile ahead
 
@@ -34,7 +35,7 @@ constexpr int WARPS            = 12;     // per block
 constexpr int THREADS          = 384;    // per block
 constexpr int BLOCKS_PER_SM    = 1;      // that registers must allow
 constexpr int SHARED_BYTES     = 232448; // dynamic shared memory per block
-constexpr bool ACCUMULATE_DQ   = true;   // dQ too, added into a float32 workspace
+constexpr bool ORDERED         = false;  // dQ is added key tile behind key tile
 
 // ---- common/dtype_bf16.cuh
 // The storage type: bfloat16.
@@ -430,6 +431,19 @@ __device__ __forceinline__ bool block_or(bool flag) {
     return any;
 }
 
+// ---- ptx/handover.cuh
+// Words in global memory by which one block hands over to another what it wrote.
+
+__device__ __forceinline__ unsigned load_acquire(const unsigned* address) {
+    unsigned value;
+    asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(address) : "memory");
+    return value;
+}
+
+__device__ __forceinline__ void store_release(unsigned* address, unsigned value) {
+    asm volatile("st.release.gpu.global.u32 [%0], %1;" ::"l"(address), "r"(value) : "memory");
+}
+
 // ---- ptx/opaque.cuh
 // Hides where a value comes from: what a loop computes from it is computed there again, instead of being kept in registers all along.
 
@@ -739,6 +753,11 @@ __device__ __forceinline__ void tma_store(const TensorMap& map, unsigned smem, i
                  "r"(row), "r"(head), "r"(batch) : "memory");
 }
 
+// Sends so many bytes in shared memory to global memory, in a group as stores of boxes are.
+__device__ __forceinline__ void tma_store(float* to, unsigned smem, int bytes) {
+    asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(to), "r"(smem), "r"(bytes) : "memory");
+}
+
 // Adds so many bytes of float32 in shared memory to global memory, in a group as stores are.
 __device__ __forceinline__ void tma_add(float* to, unsigned smem, int bytes) {
     asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(to), "r"(smem), "r"(bytes) : "memory");
@@ -755,6 +774,9 @@ __device__ __forceinline__ void tma_store_wait() { asm volatile("cp.async.bulk.w
 
 // Orders this thread's own accesses to shared memory before asynchronous ones that follow a barrier.
 __device__ __forceinline__ void fence_async_shared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+// Orders what this thread knows of global memory before asynchronous accesses to it.
+__device__ __forceinline__ void fence_async_global() { asm volatile("fence.proxy.async.global;" ::: "memory"); }
 
 __device__ __forceinline__ void tma_prefetch(const TensorMap& map) { asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory"); }
 
@@ -856,6 +878,15 @@ __device__ __forceinline__ void store_tile(const TensorMap& map, unsigned place,
     tma_store_commit();
 }
 
+// ---- sm90/dq_turns.cuh
+// Whose turn it is to add to a tile of dQ: a counter per (batch, query head, query tile), behind the workspace's sums, of the key tiles in them.
+
+__device__ __forceinline__ unsigned* dq_turns(const BackwardParams& params) {
+    const Problem& p = params.problem;
+    const long long tiles = static_cast<long long>(p.batch) * p.heads_q * ((p.seq_len_q + TILE_M - 1) / TILE_M);
+    return reinterpret_cast<unsigned*>(params.dq_accum + tiles * (TILE_M * HEAD_DIM));
+}
+
 // ---- sm90/key_rows.cuh
 // What a consumer warpgroup of the backward pass does for the 64 keys that it owns, which are the rows of its products.
 
@@ -904,10 +935,25 @@ struct KeyTile {
                 uniform((kv_head + 1) * (problem.heads_q / problem.heads_kv))};
     }
 
+    // The order where a block waits for those of the head's later keys, which have lower indices. Under the causal mask they begin at a later
+    // query tile and so are ahead. Heads take turns, as many as fill an H100: blocks of one that start at once would wait for each other.
+    static __device__ __forceinline__ KeyTile in_order(const Problem& problem) {
+        constexpr int TOGETHER = 132;
+        const int key_tiles = (problem.seq_len_k + TILE_N - 1) / TILE_N, heads = (TOGETHER + key_tiles - 1) / key_tiles, block = blockIdx.x;
+        const int first = block / (heads * key_tiles) * heads, members = min(heads, problem.batch * problem.heads_kv - first);
+        const int rest = block % (heads * key_tiles), head = first + rest % members, kv_head = head % problem.heads_kv;
+        return {uniform(head / problem.heads_kv), uniform(kv_head), uniform((key_tiles - 1 - rest / members) * TILE_N),
+                uniform((kv_head + 1) * (problem.heads_q / problem.heads_kv))};
+    }
+
     __device__ __forceinline__ int first_head(const Problem& problem) const { return end_head - problem.heads_q / problem.heads_kv; }
     // The query tiles [first, last) see a key.
     __device__ __forceinline__ int first(const Problem& problem) const { return visible_queries_begin(key0, problem) / TILE_M; }
     static __device__ __forceinline__ int last(const Problem& problem) { return (problem.seq_len_q + TILE_M - 1) / TILE_M; }
+    // How many key tiles behind this one a query tile sees.
+    __device__ __forceinline__ int later(int tile, const Problem& problem) const {
+        return (min(problem.seq_len_k, visible_keys_end(tile * TILE_M + TILE_M - 1, problem)) - 1 - key0) / TILE_N;
+    }
 
     // Whether some query of a tile does not see some key, or one of them lies beyond its end.
     __device__ __forceinline__ bool masked(int tile, const Problem& problem) const {
@@ -1094,20 +1140,21 @@ struct KeyRows {
 
 // ---- sm90/backward.cu
 constexpr int KV_BYTES = tile_bytes(TILE_N), Q_BYTES = tile_bytes(TILE_M);
-constexpr int DS_TILES = 2, DS_BYTES = ACCUMULATE_DQ ? TILE_N * PANEL_ROW : 0;  // dS^T: rows of TILE_M queries
+constexpr int DS_TILES = 2, DS_BYTES = TILE_N * PANEL_ROW;  // dS^T: rows of TILE_M queries
 constexpr int KEY_STEPS = TILE_N / 16;
 // Of dQ, one consumer's columns. Where half of them would end within a panel, each takes a panel, of which some columns are none.
 constexpr int DQ_COLUMNS = HEAD_DIM == 96 ? 64 : HEAD_DIM / CONSUMERS;
 constexpr int DQ_PANEL_BYTES = HEAD_DIM > 64 ? TILE_N * PANEL_ROW : 2 * DQ_COLUMNS;  // from one consumer's columns of K to the next one's
-constexpr bool DIRECT = HEAD_DIM <= 64 || !ACCUMULATE_DQ;  // dQ goes to the workspace from registers, where there is little of it
+constexpr bool DIRECT = HEAD_DIM <= 64 && !ORDERED;  // dQ goes to the workspace from registers, where there is little of it
 constexpr int RESIDENT_STEPS = HEAD_DIM <= 64 ? K_STEPS : 0;
 constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = 1;  // the named barrier of them all
 constexpr int USERS = CONSUMERS * 4 + CAUSAL;             // warps that a slot's Q, or its dO, waits for: the consumers' and the one that looks through it
 
 // Shared memory, from a multiple of 1024 bytes: K | V | the ring of Q and dO | two tiles of dS | dQ on its way | barriers and flags.
 constexpr int V_OFFSET = KV_BYTES, RING = 2 * KV_BYTES, DS_OFFSET = RING + 2 * STAGES * Q_BYTES, DQ_OFFSET = DS_OFFSET + DS_TILES * DS_BYTES;
-constexpr int DQ_BYTES = 16 * DQ_COLUMNS * 4;  // of one warp's sums
-constexpr int BARRIERS = DQ_OFFSET + (DIRECT ? 0 : CONSUMERS * 4 * DQ_BYTES);
+constexpr int DQ_TILES = HEAD_DIM <= 64 ? 4 : 1;  // with ORDERED, those that wait to be added
+constexpr int DQ_BYTES = ORDERED ? TILE_M * HEAD_DIM * 4 : 16 * DQ_COLUMNS * 4;  // of a tile, or of one warp's sums
+constexpr int BARRIERS = DQ_OFFSET + (ORDERED ? DQ_TILES : DIRECT ? 0 : CONSUMERS * 4) * DQ_BYTES;
 static_assert(SHARED_BYTES == BARRIERS + 3072 && THREADS == (CONSUMERS + 1) * 128);
 static_assert(TILE_N == CONSUMERS * 64 && CONSUMERS == 2 && STAGES >= 2 && STAGES <= 8 && HEAD_DIM <= 128);
 
@@ -1119,7 +1166,7 @@ struct Shared {
     __device__ __forceinline__ unsigned q(int slot) const { return base + RING + slot * Q_BYTES; }
     __device__ __forceinline__ unsigned d_o(int slot) const { return q(STAGES + slot); }
     __device__ __forceinline__ unsigned ds(int place) const { return base + DS_OFFSET + place * DS_BYTES; }
-    __device__ __forceinline__ unsigned dq(int warp) const { return base + DQ_OFFSET + warp * DQ_BYTES; }
+    __device__ __forceinline__ unsigned dq(int place) const { return base + DQ_OFFSET + place * DQ_BYTES; }
     // A consumer thread's share of the bias gradient of one head.
     __device__ __forceinline__ unsigned dbias(int thread) const { return base + BARRIERS + 1024 + 4 * thread; }
     // Barriers: K and V filled, and K looked through; a slot's Q and dO filled and free again, and looked through for what hidden queries hold.
@@ -1133,6 +1180,9 @@ struct Shared {
     // And a tile of dS there, and read by every consumer.
     __device__ __forceinline__ unsigned ds_full(int place) const { return q_full(5 * STAGES + place); }
     __device__ __forceinline__ unsigned ds_empty(int place) const { return ds_full(DS_TILES + place); }
+    // With ORDERED, a tile of dQ there, and read by the copy that adds it.
+    __device__ __forceinline__ unsigned dq_full(int place) const { return ds_full(2 * DS_TILES + place); }
+    __device__ __forceinline__ unsigned dq_empty(int place) const { return dq_full(DQ_TILES + place); }
     // Flags: whether a slot's Q, its dO, or K holds non-finite values, and whether any were cleared.
     __device__ __forceinline__ unsigned dirty_q(int slot) const { return base + BARRIERS + 512 + 4 * slot; }
     __device__ __forceinline__ unsigned dirty_do(int slot) const { return dirty_q(STAGES + slot); }
@@ -1182,11 +1232,43 @@ __device__ __forceinline__ void inspect_keys(const Problem& problem, const Share
     mbarrier_arrive(shared.keys_inspected());
 }
 
+// Producer, with ORDERED: one tile of dQ after another to the workspace. Of the key tiles that a query tile sees the last one stores, and the
+// others wait for their turn to add: for a block of a lower index, which runs already. The next tile's turn is looked up while this one is added.
+__device__ __forceinline__ void add_query_gradients(const BackwardParams& plain, const Shared shared, const KeyTile& keys) {
+    constexpr int UNKNOWN = -1;
+    const Problem& problem = plain.problem;
+    const int tiles = KeyTile::last(problem);
+    Turn<DQ_TILES> place;
+    for (int head = keys.first_head(problem); head < keys.end_head; ++head) {
+        int added = UNKNOWN;
+#pragma unroll 1
+        for (int tile = keys.first(problem); tile < tiles; ++tile) {
+            const int index = (keys.batch * problem.heads_q + head) * tiles + tile, turn = keys.later(tile, problem);
+            while (turn > 0 && added != turn) added = load_acquire(dq_turns(plain) + index);
+            fence_async_global();
+            mbarrier_wait(shared.dq_full(place.slot()), place.parity());
+            float* const sums = plain.dq_accum + static_cast<long long>(index) * (TILE_M * HEAD_DIM);
+            if (turn == 0)
+                tma_store(sums, shared.dq(place.slot()), DQ_BYTES);
+            else
+                tma_add(sums, shared.dq(place.slot()), DQ_BYTES);
+            tma_store_commit();
+            added = tile + 1 < tiles ? load_acquire(dq_turns(plain) + index + 1) : UNKNOWN;
+            tma_store_wait_read();
+            mbarrier_arrive(shared.dq_empty(place.slot()));
+            place.next();
+            tma_store_wait();
+            store_release(dq_turns(plain) + index, turn + 1);
+        }
+    }
+}
+
 // A consumer warpgroup.
 struct Consumer : KeyRows<RESIDENT_STEPS> {
     const Shared shared;
     QueryWalk at, before;      // the query tile now, and the one whose dQ is owed
     Turn<DS_TILES> stored, summed;  // the places of their dS
+    Turn<DQ_TILES> handed;          // with ORDERED, the place of dQ
     unsigned inspections = 0;  // the parities of the slots' inspected barriers
 
     using QueryGradient = float[DQ_COLUMNS / 2];
@@ -1199,7 +1281,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         : KeyRows(params, keys, warp), shared(shared), at(keys, params.plain.problem), before(at) {
 #pragma unroll
         for (int i = 0; i < HEAD_DIM / 2; ++i) dk[i] = dv[i] = 0.0f;
-        if (ACCUMULATE_DQ) store_shared(shared.dbias(thread()), 0);
+        store_shared(shared.dbias(thread()), 0);
     }
 
     __device__ __forceinline__ int consumer() const { return warp / 4; }
@@ -1270,12 +1352,35 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
                 sum * power_of_two(-DS_SCALE_LOG2);
     }
 
+    // Puts own rows and columns of that tile's dQ in its place beside the others', for the warp that adds the tile.
+    __device__ __forceinline__ void hand_over(const QueryGradient& dq) {
+        const unsigned tile = shared.dq(handed.slot());
+        mbarrier_wait(shared.dq_empty(handed.slot()), handed.parity() ^ 1);
+        if (CAUSAL && keys.masked(before.tile, problem)) mbarrier_wait(shared.keys_inspected(), 0);
+        if (CAUSAL && keys.masked(before.tile, problem) && load_shared(shared.dirty_keys()) != 0) {
+            sum_visible([=](int offset, float sum) { store_shared(tile + 4 * offset, __float_as_uint(sum)); });
+        } else {
+            const int first = consumer() * DQ_COLUMNS;
+            const unsigned own = tile + 4 * (dq_block_offset(warp % 4, first / 8) + lane() * 4);
+#pragma unroll
+            for (int n = 0; n < DQ_COLUMNS / 8; ++n) {
+                const float four[4] = {dq[4 * n], dq[4 * n + 1], dq[4 * n + 2], dq[4 * n + 3]};
+                if (DQ_COLUMNS * CONSUMERS == HEAD_DIM || first + n * 8 < HEAD_DIM) store_shared(own + n * 512, four);
+            }
+        }
+        fence_async_shared();
+        __syncwarp();
+        release(shared.dq_full(handed.slot()));
+        handed.next();
+    }
+
     // Adds own rows and columns of that tile's dQ to the workspace, where they lie side by side.
     __device__ __forceinline__ void add_query_gradient(const QueryGradient& dq) const {
         float* const sums = dq_tile(params.plain.dq_accum, problem, keys.batch, before.head, before.tile);
         if (CAUSAL && keys.masked(before.tile, problem)) {
             mbarrier_wait(shared.keys_inspected(), 0);
-            if (load_shared(shared.dirty_keys()) != 0) return add_visible(sums);
+            if (load_shared(shared.dirty_keys()) != 0)
+                return sum_visible([=](int offset, float sum) { add_global(sums + offset, sum); });
         }
         const int first = consumer() * DQ_COLUMNS, columns = min(DQ_COLUMNS, HEAD_DIM - first);
         float* const own = sums + dq_block_offset(warp % 4, first / 8);
@@ -1301,8 +1406,9 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         tma_store_commit();
     }
 
-    // The same of the visible keys alone, one element after another: where K is not finite, a hidden key's dS = 0 would spoil dQ.
-    __device__ __forceinline__ void add_visible(float* sums) const {
+    // The same of the visible keys alone, taken one by one with its place in the tile: where K is not finite, a hidden key's dS = 0 would spoil dQ.
+    template <class Take>
+    __device__ __forceinline__ void sum_visible(Take take) const {
         const unsigned ds = shared.ds(summed.slot());
 #pragma unroll 1
         for (int index = thread() % 128; index < TILE_M * DQ_COLUMNS; index += 128) {
@@ -1313,7 +1419,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
 #pragma unroll 1
             for (int key = 0; key < min(end, TILE_N); ++key)
                 sum = fmaf(load_element(ds, key, query), load_element(shared.k(), key, column), sum);
-            add_global(sums + dq_offset(query, column), sum);
+            take(dq_offset(query, column), sum);
         }
     }
 
@@ -1345,9 +1451,8 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
 #pragma unroll
         for (int i = 0; i < TILE_M / 2; ++i) dp[i] *= slopes[i];
         if (keys.masked(at.tile, problem)) hide_gradients(dp, at.tile);
-        if (ACCUMULATE_DQ && params.plain.dbias_partial != nullptr) add_dbias();
+        if (params.plain.dbias_partial != nullptr) add_dbias();
         pack_scores(dp, ds);
-        if (!ACCUMULATE_DQ) return;
         mbarrier_wait(shared.ds_empty(stored.slot()), stored.parity() ^ 1);
         const unsigned tile = shared.ds(stored.slot());
 #pragma unroll
@@ -1358,10 +1463,13 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         stored.next();
     }
 
-    // Takes the dQ owed to the workspace.
+    // Sees the dQ owed off.
     __device__ __forceinline__ void settle(QueryGradient& dq) {
         pin(dq);
-        add_query_gradient(dq);
+        if (ORDERED)
+            hand_over(dq);
+        else
+            add_query_gradient(dq);
         release(shared.ds_empty(summed.slot()));
         summed.next();
     }
@@ -1408,7 +1516,6 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         pin(dk);
         pin(ds);
         if (OWED) settle(dq);
-        if (!ACCUMULATE_DQ) return;
         before = at;
         multiply_gradients(dq);
         wgmma_wait<0>();
@@ -1426,18 +1533,18 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         while (true) {
             differentiate(s);
             ahead = at.next(keys, problem);
-            if (!ahead.valid(keys)) return finish<ACCUMULATE_DQ>();
-            step<ACCUMULATE_DQ>(s, ahead);
+            if (!ahead.valid(keys)) return finish<true>();
+            step<true>(s, ahead);
         }
     }
 
     __device__ __forceinline__ void run() {
         if (at.valid(keys))
             sum();
-        else if (ACCUMULATE_DQ && params.plain.dbias_partial != nullptr)
+        else if (params.plain.dbias_partial != nullptr)
             for (int head = keys.first_head(problem); head < keys.end_head; ++head) store_dbias(head, 0.0f);
         store(dv, power_of_two(-P_SCALE_LOG2), shared.v(), params.dv_map);
-        if (ACCUMULATE_DQ) barrier_sync(SYNC, ALL_CONSUMERS);  // no products read K any more
+        barrier_sync(SYNC, ALL_CONSUMERS);  // no products read K any more
         store(dk, problem.scale * power_of_two(-DS_SCALE_LOG2), shared.k(), params.dk_map);
         if (CAUSAL) {
             restore_cleared<false>(shared.cleared());
@@ -1450,7 +1557,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ BackwardTensorParams params) {
     extern __shared__ unsigned char memory[];
     const Shared shared{(shared_address(memory) + 1023) & ~1023u};
-    const KeyTile keys = KeyTile::of_block(params.plain.problem);
+    const KeyTile keys = ORDERED ? KeyTile::in_order(params.plain.problem) : KeyTile::of_block(params.plain.problem);
     const int warp = uniform(threadIdx.x / 32), lane = threadIdx.x % 32;
     if (threadIdx.x == 0) {
         mbarrier_init(shared.kv_full(0), 1);
@@ -1463,9 +1570,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
             mbarrier_init(shared.do_empty(i), USERS);
             mbarrier_init(shared.inspected(i), 2);
         }
-        for (int i = 0; ACCUMULATE_DQ && i < DS_TILES; ++i) {
+        for (int i = 0; i < DS_TILES; ++i) {
             mbarrier_init(shared.ds_full(i), CONSUMERS * 4);
             mbarrier_init(shared.ds_empty(i), CONSUMERS * 4);
+        }
+        for (int i = 0; ORDERED && i < DQ_TILES; ++i) {
+            mbarrier_init(shared.dq_full(i), CONSUMERS * 4);
+            mbarrier_init(shared.dq_empty(i), 1);
         }
         if (CAUSAL) store_shared(shared.cleared(), 0);
         mbarrier_init_fence();
@@ -1476,7 +1587,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
         registers_shrink<24>();
         if (warp == 0 && lane == 0) load(params, shared, keys);
         if (CAUSAL && (warp == 1 || warp == 2)) inspect_queries(params.plain.problem, shared, keys, warp == 2, lane);
-        if (CAUSAL && ACCUMULATE_DQ && warp == 3) inspect_keys(params.plain.problem, shared, keys, lane);
+        if (CAUSAL && warp == 3) inspect_keys(params.plain.problem, shared, keys, lane);
+        if (ORDERED && warp == 3 && lane == 0) add_query_gradients(params.plain, shared, keys);
     } else {
         registers_grow<240>();
         Consumer(params, shared, keys, warp - 4).run();

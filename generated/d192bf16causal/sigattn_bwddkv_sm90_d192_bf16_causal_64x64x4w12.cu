@@ -30,7 +30,6 @@ constexpr int WARPS            = 12;     // per block
 constexpr int THREADS          = 384;    // per block
 constexpr int BLOCKS_PER_SM    = 1;      // that registers must allow
 constexpr int SHARED_BYTES     = 231424; // dynamic shared memory per block
-constexpr bool ACCUMULATE_DQ   = false;  // dQ too, added into a float32 workspace
 
 // ---- common/dtype_bf16.cuh
 // The storage type: bfloat16.
@@ -690,6 +689,11 @@ __device__ __forceinline__ void tma_store(const TensorMap& map, unsigned smem, i
                  "r"(row), "r"(head), "r"(batch) : "memory");
 }
 
+// Sends so many bytes in shared memory to global memory, in a group as stores of boxes are.
+__device__ __forceinline__ void tma_store(float* to, unsigned smem, int bytes) {
+    asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(to), "r"(smem), "r"(bytes) : "memory");
+}
+
 // Adds so many bytes of float32 in shared memory to global memory, in a group as stores are.
 __device__ __forceinline__ void tma_add(float* to, unsigned smem, int bytes) {
     asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(to), "r"(smem), "r"(bytes) : "memory");
@@ -706,6 +710,9 @@ __device__ __forceinline__ void tma_store_wait() { asm volatile("cp.async.bulk.w
 
 // Orders this thread's own accesses to shared memory before asynchronous ones that follow a barrier.
 __device__ __forceinline__ void fence_async_shared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+// Orders what this thread knows of global memory before asynchronous accesses to it.
+__device__ __forceinline__ void fence_async_global() { asm volatile("fence.proxy.async.global;" ::: "memory"); }
 
 __device__ __forceinline__ void tma_prefetch(const TensorMap& map) { asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory"); }
 
@@ -854,10 +861,25 @@ struct KeyTile {
                 uniform((kv_head + 1) * (problem.heads_q / problem.heads_kv))};
     }
 
+    // The order where a block waits for those of the head's later keys, which have lower indices. Under the causal mask they begin at a later
+    // query tile and so are ahead. Heads take turns, as many as fill an H100: blocks of one that start at once would wait for each other.
+    static __device__ __forceinline__ KeyTile in_order(const Problem& problem) {
+        constexpr int TOGETHER = 132;
+        const int key_tiles = (problem.seq_len_k + TILE_N - 1) / TILE_N, heads = (TOGETHER + key_tiles - 1) / key_tiles, block = blockIdx.x;
+        const int first = block / (heads * key_tiles) * heads, members = min(heads, problem.batch * problem.heads_kv - first);
+        const int rest = block % (heads * key_tiles), head = first + rest % members, kv_head = head % problem.heads_kv;
+        return {uniform(head / problem.heads_kv), uniform(kv_head), uniform((key_tiles - 1 - rest / members) * TILE_N),
+                uniform((kv_head + 1) * (problem.heads_q / problem.heads_kv))};
+    }
+
     __device__ __forceinline__ int first_head(const Problem& problem) const { return end_head - problem.heads_q / problem.heads_kv; }
     // The query tiles [first, last) see a key.
     __device__ __forceinline__ int first(const Problem& problem) const { return visible_queries_begin(key0, problem) / TILE_M; }
     static __device__ __forceinline__ int last(const Problem& problem) { return (problem.seq_len_q + TILE_M - 1) / TILE_M; }
+    // How many key tiles behind this one a query tile sees.
+    __device__ __forceinline__ int later(int tile, const Problem& problem) const {
+        return (min(problem.seq_len_k, visible_keys_end(tile * TILE_M + TILE_M - 1, problem)) - 1 - key0) / TILE_N;
+    }
 
     // Whether some query of a tile does not see some key, or one of them lies beyond its end.
     __device__ __forceinline__ bool masked(int tile, const Problem& problem) const {

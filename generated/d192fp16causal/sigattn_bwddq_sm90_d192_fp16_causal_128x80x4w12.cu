@@ -345,22 +345,6 @@ __device__ __forceinline__ bool block_or(bool flag) {
     return any;
 }
 
-// ---- ptx/mma_sync.cuh
-// Loads of the fragments that tensor-core products take, one PTX instruction each (sm_80 and later).
-// Fragments follow the PTX ISA: lane = 4 * g + q holds, of a 16 x 8 accumulator, rows g and g + 8, columns 2q and 2q + 1.
-
-// Four 8 x 8 matrices; lane l points at row l % 8 of matrix l / 8.
-__device__ __forceinline__ void load_matrix_x4(Register (&r)[4], unsigned smem) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(smem) : "memory");
-}
-
-// The same, each matrix transposed on the way.
-__device__ __forceinline__ void load_matrix_x4_transposed(Register (&r)[4], unsigned smem) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(smem) : "memory");
-}
-
 // ---- ptx/opaque.cuh
 // Hides where a value comes from: what a loop computes from it is computed there again, instead of being kept in registers all along.
 
@@ -508,24 +492,6 @@ __device__ __forceinline__ void wgmma_rows(float (&d)[40], const Register (&a)[4
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate));
 }
 
-// The same with a in registers and b K-major.
-__device__ __forceinline__ void wgmma_resident(float (&d)[40], const Register (&a)[4], Descriptor b, int accumulate) {
-    asm volatile(
-        "{\n.reg .pred p;\n"
-        "setp.ne.b32 p, %45, 0;\n"
-        "wgmma.mma_async.sync.aligned.m64n80k16.f32.f16.f16 {"
-        "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
-        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
-        "%32, %33, %34, %35, %36, %37, %38, %39"
-        "}, {%40, %41, %42, %43}, %44, p, 1, 1, 0;\n}\n"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]),
-          "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]),
-          "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]),
-          "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31]),
-          "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35]), "+f"(d[36]), "+f"(d[37]), "+f"(d[38]), "+f"(d[39])
-        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(accumulate));
-}
-
 // No use of d moves across.
 __device__ __forceinline__ void pin(float (&d)[40]) {
     asm volatile(
@@ -663,6 +629,11 @@ __device__ __forceinline__ void tma_store(const TensorMap& map, unsigned smem, i
                  "r"(row), "r"(head), "r"(batch) : "memory");
 }
 
+// Sends so many bytes in shared memory to global memory, in a group as stores of boxes are.
+__device__ __forceinline__ void tma_store(float* to, unsigned smem, int bytes) {
+    asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(to), "r"(smem), "r"(bytes) : "memory");
+}
+
 // Adds so many bytes of float32 in shared memory to global memory, in a group as stores are.
 __device__ __forceinline__ void tma_add(float* to, unsigned smem, int bytes) {
     asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(to), "r"(smem), "r"(bytes) : "memory");
@@ -679,6 +650,9 @@ __device__ __forceinline__ void tma_store_wait() { asm volatile("cp.async.bulk.w
 
 // Orders this thread's own accesses to shared memory before asynchronous ones that follow a barrier.
 __device__ __forceinline__ void fence_async_shared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+// Orders what this thread knows of global memory before asynchronous accesses to it.
+__device__ __forceinline__ void fence_async_global() { asm volatile("fence.proxy.async.global;" ::: "memory"); }
 
 __device__ __forceinline__ void tma_prefetch(const TensorMap& map) { asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory"); }
 
@@ -826,8 +800,6 @@ constexpr int K_PLACES = 2, V_PLACES = STAGES - K_PLACES;
 constexpr int Q_BYTES = tile_bytes(64);  // of one consumer's rows
 constexpr int KV_BYTES = tile_bytes(TILE_N);
 constexpr int K_STEPS = HEAD_DIM / 16, KEY_STEPS = TILE_N / 16;
-// Of own rows of Q and dO, so many steps stay in registers, which spares shared memory.
-constexpr int Q_KEPT = HEAD_DIM <= 64 ? K_STEPS : 0, DO_KEPT = HEAD_DIM * CONSUMERS <= 128 ? K_STEPS : 0;
 constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = CONSUMERS + 1;  // the named barrier of them all
 constexpr int INSPECTORS = 2;                                         // warps that look through K
 
@@ -904,14 +876,10 @@ struct Consumer {
 
     using Scores = float[TILE_N / 2];     // S, then the slope of sigma; or dP, then dS
     using Operand = Register[TILE_N / 4];  // dS: four registers are the A operand for 16 keys
-    template <int KEPT>
-    using OwnRows = Register[KEPT > 0 ? KEPT : 1][4];
     float dq[HEAD_DIM / 2];
     float dbias;  // this thread's share
     Scores dp;
     Operand ds;
-    OwnRows<Q_KEPT> q;
-    OwnRows<DO_KEPT> d_o;
 
     __device__ __forceinline__ Consumer(const BackwardDQTensorParams& params, const Shared shared, const RowTile& rows, int warp)
         : params(params), problem(params.plain.problem), shared(shared), rows(rows), slope(params.plain.problem), warp(warp) {}
@@ -927,40 +895,24 @@ struct Consumer {
         if (lane() == 0) mbarrier_arrive(empty);
     }
 
-    // Keeps own rows of Q or dO.
-    template <int KEPT>
-    __device__ __forceinline__ void keep(OwnRows<KEPT>& own, unsigned tile) const {
-        const unsigned place = tile + swizzled(warp % 4 * 16 + lane() % 16, lane() / 16, 64);
-#pragma unroll
-        for (int step = 0; step < KEPT; ++step) load_matrix_x4(own[step], (place ^ step % 4 * 32) + panel_step(step / 4 * 4, 64));
-    }
-
     // Starts own rows of Q or dO times a key tile's.
-    template <int KEPT>
-    __device__ __forceinline__ void multiply(Scores& scores, OwnRows<KEPT>& own, unsigned tile, unsigned passing) const {
+    __device__ __forceinline__ void multiply(Scores& scores, unsigned tile, unsigned passing) const {
         const Descriptor a = descriptor(opaque(tile), 16), b = descriptor(opaque(passing), 16);
         forget(scores);
-#pragma unroll
-        for (int step = 0; step < KEPT; ++step) pin(own[step]);
         wgmma_fence();
 #pragma unroll
-        for (int step = 0; step < K_STEPS; ++step) {
-            if (step < KEPT)
-                wgmma_resident(scores, own[step], onward(b, panel_step(step, TILE_N)), step > 0);
-            else
-                wgmma(scores, onward(a, panel_step(step, 64)), onward(b, panel_step(step, TILE_N)), step > 0);
-        }
+        for (int step = 0; step < K_STEPS; ++step) wgmma(scores, onward(a, panel_step(step, 64)), onward(b, panel_step(step, TILE_N)), step > 0);
         wgmma_commit();
     }
 
     // Starts S = Q K^T, dP = dO V^T of a key tile.
     __device__ __forceinline__ void multiply_keys(Scores& s, int of, int slot) {
         mbarrier_wait(shared.k_full(slot), k_parity(of));
-        multiply<Q_KEPT>(s, q, shared.q(consumer()), shared.k(slot));
+        multiply(s, shared.q(consumer()), shared.k(slot));
     }
     __device__ __forceinline__ void multiply_values(int of, int slot) {
         mbarrier_wait(shared.v_full(slot), v_parity(of));
-        multiply<DO_KEPT>(dp, d_o, shared.d_o(consumer()), shared.v(slot));
+        multiply(dp, shared.d_o(consumer()), shared.v(slot));
     }
 
     // Starts dQ += dS K.
@@ -1021,10 +973,8 @@ struct Consumer {
         key = 0;
         dbias = 0.0f;
         mbarrier_wait(shared.q_full(consumer()), 0);
-        keep<Q_KEPT>(q, shared.q(consumer()));
         multiply_keys(s, 0, 0);
         mbarrier_wait(shared.do_full(consumer()), 0);
-        keep<DO_KEPT>(d_o, shared.d_o(consumer()));
         multiply_values(0, 0);
         wgmma_wait<0>();
         pin(s);

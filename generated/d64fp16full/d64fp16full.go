@@ -17,10 +17,9 @@
 //	fwdsplit  sm_90  64 × 128  2       256      75776
 //	bwd       sm_80  64 × 128  2       128      82016
 //	bwd       sm_90  64 × 128  4       384      134144
+//	bwdord    sm_90  64 × 128  4       384      199680
 //	bwddkv    sm_80  64 × 128  2       128      65616
-//	bwddkv    sm_90  64 × 128  4       384      101376
 //	bwddq     sm_80  128 × 64  2       128      65552
-//	bwddq     sm_90  192 × 64  4       512      83968
 //	bwdfin    sm_80  64 rows   1       128      0
 //	bwdfin    sm_90  64 rows   1       128      0
 //
@@ -70,24 +69,19 @@ var description = sigattn.Package{
 			TileM: 64, TileN: 128, Threads: 384, SharedBytes: 134144,
 		},
 		{
+			Name: "sigattn_bwdord_sm90_d64_fp16_full_64x128x4w12",
+			Pass: sigattn.BackwardOrdered, Arch: sigattn.SM90,
+			TileM: 64, TileN: 128, Threads: 384, SharedBytes: 199680,
+		},
+		{
 			Name: "sigattn_bwddkv_sm80_d64_fp16_full_64x128x2w4b2",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM80,
 			TileM: 64, TileN: 128, Threads: 128, SharedBytes: 65616,
 		},
 		{
-			Name: "sigattn_bwddkv_sm90_d64_fp16_full_64x128x4w12",
-			Pass: sigattn.BackwardDKV, Arch: sigattn.SM90,
-			TileM: 64, TileN: 128, Threads: 384, SharedBytes: 101376,
-		},
-		{
 			Name: "sigattn_bwddq_sm80_d64_fp16_full_128x64x2w4b2",
 			Pass: sigattn.BackwardDQ, Arch: sigattn.SM80,
 			TileM: 128, TileN: 64, Threads: 128, SharedBytes: 65552,
-		},
-		{
-			Name: "sigattn_bwddq_sm90_d64_fp16_full_192x64x4w16",
-			Pass: sigattn.BackwardDQ, Arch: sigattn.SM90,
-			TileM: 192, TileN: 64, Threads: 512, SharedBytes: 83968,
 		},
 		{
 			Name: "sigattn_bwdfin_sm80_d64_fp16_full_64x16x1w4",

@@ -11,20 +11,19 @@
 //
 // The kernels, whose tiles are query rows × keys and whose shared memory is in bytes per block:
 //
-//	pass      arch   tile       stages  threads  shared memory
-//	fwd       sm_80  128 × 32   3       128      61440
-//	fwd       sm_90  192 × 80   2       512      182272
-//	fwdsplit  sm_90  64 × 128   2       256      149504
-//	bwd       sm_80  64 × 128   2       256      139376
-//	bwd       sm_86  64 × 64    2       128      94304
-//	bwd       sm_90  64 × 128   3       384      232448
-//	bwddkv    sm_80  64 × 128   2       256      106576
-//	bwddkv    sm_86  64 × 64    2       128      77904
-//	bwddkv    sm_90  64 × 128   4       384      199680
-//	bwddq     sm_80  128 × 64   2       256      98336
-//	bwddq     sm_90  128 × 128  4       384      198656
-//	bwdfin    sm_80  64 rows    1       128      0
-//	bwdfin    sm_90  64 rows    1       128      0
+//	pass      arch   tile      stages  threads  shared memory
+//	fwd       sm_80  128 × 32  3       128      61440
+//	fwd       sm_90  192 × 80  2       512      182272
+//	fwdsplit  sm_90  64 × 128  2       256      149504
+//	bwd       sm_80  64 × 128  2       256      139376
+//	bwd       sm_86  64 × 64   2       128      94304
+//	bwd       sm_90  64 × 128  3       384      232448
+//	bwdord    sm_90  64 × 128  3       384      224256
+//	bwddkv    sm_80  64 × 128  2       256      106576
+//	bwddkv    sm_86  64 × 64   2       128      77904
+//	bwddq     sm_80  128 × 64  2       256      98336
+//	bwdfin    sm_80  64 rows   1       128      0
+//	bwdfin    sm_90  64 rows   1       128      0
 //
 // The archive holds a cubin of each, for GPUs of the same major version from its arch on, and PTX of each pass's lowest
 // arch for later ones; but images for sm_90 run on 9.0 alone, where a tensor map can describe every tensor, as
@@ -77,6 +76,11 @@ var description = sigattn.Package{
 			TileM: 64, TileN: 128, Threads: 384, SharedBytes: 232448,
 		},
 		{
+			Name: "sigattn_bwdord_sm90_d96_fp16_causal_64x128x3w12",
+			Pass: sigattn.BackwardOrdered, Arch: sigattn.SM90,
+			TileM: 64, TileN: 128, Threads: 384, SharedBytes: 224256,
+		},
+		{
 			Name: "sigattn_bwddkv_sm80_d96_fp16_causal_64x128x2w8",
 			Pass: sigattn.BackwardDKV, Arch: sigattn.SM80,
 			TileM: 64, TileN: 128, Threads: 256, SharedBytes: 106576,
@@ -87,19 +91,9 @@ var description = sigattn.Package{
 			TileM: 64, TileN: 64, Threads: 128, SharedBytes: 77904,
 		},
 		{
-			Name: "sigattn_bwddkv_sm90_d96_fp16_causal_64x128x4w12",
-			Pass: sigattn.BackwardDKV, Arch: sigattn.SM90,
-			TileM: 64, TileN: 128, Threads: 384, SharedBytes: 199680,
-		},
-		{
 			Name: "sigattn_bwddq_sm80_d96_fp16_causal_128x64x2w8",
 			Pass: sigattn.BackwardDQ, Arch: sigattn.SM80,
 			TileM: 128, TileN: 64, Threads: 256, SharedBytes: 98336,
-		},
-		{
-			Name: "sigattn_bwddq_sm90_d96_fp16_causal_128x128x4w12",
-			Pass: sigattn.BackwardDQ, Arch: sigattn.SM90,
-			TileM: 128, TileN: 128, Threads: 384, SharedBytes: 198656,
 		},
 		{
 			Name: "sigattn_bwdfin_sm80_d96_fp16_causal_64x16x1w4",

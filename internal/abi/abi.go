@@ -46,7 +46,7 @@ type BackwardParams struct {
 	DQStrides, DKStrides, DVStrides         Strides
 	Problem                                 Problem
 	DBiasTiles                              int32 // partial sums per (head, batch)
-	ConvertTiles                            int32 // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
+	ConvertTiles                            int32 // query tiles per (head, batch) that the finish kernel converts; 0 where another kernel makes dQ
 }
 
 // BackwardTensorParams is the only argument of sm_90's fused and dK-dV kernels.

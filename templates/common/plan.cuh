@@ -15,3 +15,4 @@ constexpr bool PACED = false;
 constexpr int Q_TILES = 2;
 constexpr bool SPLIT = false;
 constexpr bool ACCUMULATE_DQ = true;
+constexpr bool ORDERED = false;

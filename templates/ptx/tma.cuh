@@ -14,6 +14,11 @@ __device__ __forceinline__ void tma_store(const TensorMap& map, unsigned smem, i
                  "r"(row), "r"(head), "r"(batch) : "memory");
 }
 
+// Sends so many bytes in shared memory to global memory, in a group as stores of boxes are.
+__device__ __forceinline__ void tma_store(float* to, unsigned smem, int bytes) {
+    asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(to), "r"(smem), "r"(bytes) : "memory");
+}
+
 // Adds so many bytes of float32 in shared memory to global memory, in a group as stores are.
 __device__ __forceinline__ void tma_add(float* to, unsigned smem, int bytes) {
     asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(to), "r"(smem), "r"(bytes) : "memory");
@@ -30,5 +35,8 @@ __device__ __forceinline__ void tma_store_wait() { asm volatile("cp.async.bulk.w
 
 // Orders this thread's own accesses to shared memory before asynchronous ones that follow a barrier.
 __device__ __forceinline__ void fence_async_shared() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+// Orders what this thread knows of global memory before asynchronous accesses to it.
+__device__ __forceinline__ void fence_async_global() { asm volatile("fence.proxy.async.global;" ::: "memory"); }
 
 __device__ __forceinline__ void tma_prefetch(const TensorMap& map) { asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory"); }

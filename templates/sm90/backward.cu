@@ -1,15 +1,16 @@
 // FlashSigmoid, Algorithm 2, for Hopper: the gradients of one tile of TILE_N keys of one key-value head, over all query tiles that see it.
 //
 //     S^T = K Q^T     P = sigma(S)                 dV += P^T dO
-//     dP^T = V dO^T   dS = P (1 - P) dP            dK += dS^T Q         dQ += dS K (with ACCUMULATE_DQ)
+//     dP^T = V dO^T   dS = P (1 - P) dP            dK += dS^T Q         dQ += dS K
 //
 // Everything is transposed: each consumer warpgroup owns 64 keys, and P^T and dS^T leave one product in the registers that the next one reads.
 // Only dS goes through shared memory as well, for dQ, which sums over the keys of all: each warpgroup makes its share of the columns and adds
-// them to a float32 workspace. The first warpgroup feeds the others: one warp loads Q and dO into a ring. The tensor cores always have a product
-// queued; what a consumer does meanwhile, where it has dQ to make:
+// them to a float32 workspace. The first warpgroup feeds the others: one warp loads Q and dO into a ring. With ORDERED it also adds dQ, a tile
+// at a time, behind the key tiles that come before: then the sums do not depend on when blocks run. The tensor cores always have a product
+// queued; what a consumer does meanwhile:
 //
 //     exp(S)               dQ of the tile before the last, dK of the last
-//     dQ to the workspace  dK
+//     dQ, sent off         dK
 //     P                    dP
 //     dS, to the others    dV, then S of the tile ahead
 #include "../common/plan.cuh"
@@ -21,6 +22,7 @@
 #include "../common/nonfinite.cuh"
 #include "../common/dq_accumulator.cuh"
 #include "../ptx/barrier.cuh"
+#include "../ptx/handover.cuh"
 #include "../ptx/opaque.cuh"
 #include "../ptx/reduce.cuh"
 #include "../ptx/reduce_vector.cuh"
@@ -31,24 +33,26 @@
 #include "blocks.cuh"
 #include "clean.cuh"
 #include "copy.cuh"
+#include "dq_turns.cuh"
 #include "key_rows.cuh"
 #include "query_walk.cuh"
 
 constexpr int KV_BYTES = tile_bytes(TILE_N), Q_BYTES = tile_bytes(TILE_M);
-constexpr int DS_TILES = 2, DS_BYTES = ACCUMULATE_DQ ? TILE_N * PANEL_ROW : 0;  // dS^T: rows of TILE_M queries
+constexpr int DS_TILES = 2, DS_BYTES = TILE_N * PANEL_ROW;  // dS^T: rows of TILE_M queries
 constexpr int KEY_STEPS = TILE_N / 16;
 // Of dQ, one consumer's columns. Where half of them would end within a panel, each takes a panel, of which some columns are none.
 constexpr int DQ_COLUMNS = HEAD_DIM == 96 ? 64 : HEAD_DIM / CONSUMERS;
 constexpr int DQ_PANEL_BYTES = HEAD_DIM > 64 ? TILE_N * PANEL_ROW : 2 * DQ_COLUMNS;  // from one consumer's columns of K to the next one's
-constexpr bool DIRECT = HEAD_DIM <= 64 || !ACCUMULATE_DQ;  // dQ goes to the workspace from registers, where there is little of it
+constexpr bool DIRECT = HEAD_DIM <= 64 && !ORDERED;  // dQ goes to the workspace from registers, where there is little of it
 constexpr int RESIDENT_STEPS = HEAD_DIM <= 64 ? K_STEPS : 0;
 constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = 1;  // the named barrier of them all
 constexpr int USERS = CONSUMERS * 4 + CAUSAL;             // warps that a slot's Q, or its dO, waits for: the consumers' and the one that looks through it
 
 // Shared memory, from a multiple of 1024 bytes: K | V | the ring of Q and dO | two tiles of dS | dQ on its way | barriers and flags.
 constexpr int V_OFFSET = KV_BYTES, RING = 2 * KV_BYTES, DS_OFFSET = RING + 2 * STAGES * Q_BYTES, DQ_OFFSET = DS_OFFSET + DS_TILES * DS_BYTES;
-constexpr int DQ_BYTES = 16 * DQ_COLUMNS * 4;  // of one warp's sums
-constexpr int BARRIERS = DQ_OFFSET + (DIRECT ? 0 : CONSUMERS * 4 * DQ_BYTES);
+constexpr int DQ_TILES = HEAD_DIM <= 64 ? 4 : 1;  // with ORDERED, those that wait to be added
+constexpr int DQ_BYTES = ORDERED ? TILE_M * HEAD_DIM * 4 : 16 * DQ_COLUMNS * 4;  // of a tile, or of one warp's sums
+constexpr int BARRIERS = DQ_OFFSET + (ORDERED ? DQ_TILES : DIRECT ? 0 : CONSUMERS * 4) * DQ_BYTES;
 static_assert(SHARED_BYTES == BARRIERS + 3072 && THREADS == (CONSUMERS + 1) * 128);
 static_assert(TILE_N == CONSUMERS * 64 && CONSUMERS == 2 && STAGES >= 2 && STAGES <= 8 && HEAD_DIM <= 128);
 
@@ -60,7 +64,7 @@ struct Shared {
     __device__ __forceinline__ unsigned q(int slot) const { return base + RING + slot * Q_BYTES; }
     __device__ __forceinline__ unsigned d_o(int slot) const { return q(STAGES + slot); }
     __device__ __forceinline__ unsigned ds(int place) const { return base + DS_OFFSET + place * DS_BYTES; }
-    __device__ __forceinline__ unsigned dq(int warp) const { return base + DQ_OFFSET + warp * DQ_BYTES; }
+    __device__ __forceinline__ unsigned dq(int place) const { return base + DQ_OFFSET + place * DQ_BYTES; }
     // A consumer thread's share of the bias gradient of one head.
     __device__ __forceinline__ unsigned dbias(int thread) const { return base + BARRIERS + 1024 + 4 * thread; }
     // Barriers: K and V filled, and K looked through; a slot's Q and dO filled and free again, and looked through for what hidden queries hold.
@@ -74,6 +78,9 @@ struct Shared {
     // And a tile of dS there, and read by every consumer.
     __device__ __forceinline__ unsigned ds_full(int place) const { return q_full(5 * STAGES + place); }
     __device__ __forceinline__ unsigned ds_empty(int place) const { return ds_full(DS_TILES + place); }
+    // With ORDERED, a tile of dQ there, and read by the copy that adds it.
+    __device__ __forceinline__ unsigned dq_full(int place) const { return ds_full(2 * DS_TILES + place); }
+    __device__ __forceinline__ unsigned dq_empty(int place) const { return dq_full(DQ_TILES + place); }
     // Flags: whether a slot's Q, its dO, or K holds non-finite values, and whether any were cleared.
     __device__ __forceinline__ unsigned dirty_q(int slot) const { return base + BARRIERS + 512 + 4 * slot; }
     __device__ __forceinline__ unsigned dirty_do(int slot) const { return dirty_q(STAGES + slot); }
@@ -123,11 +130,43 @@ __device__ __forceinline__ void inspect_keys(const Problem& problem, const Share
     mbarrier_arrive(shared.keys_inspected());
 }
 
+// Producer, with ORDERED: one tile of dQ after another to the workspace. Of the key tiles that a query tile sees the last one stores, and the
+// others wait for their turn to add: for a block of a lower index, which runs already. The next tile's turn is looked up while this one is added.
+__device__ __forceinline__ void add_query_gradients(const BackwardParams& plain, const Shared shared, const KeyTile& keys) {
+    constexpr int UNKNOWN = -1;
+    const Problem& problem = plain.problem;
+    const int tiles = KeyTile::last(problem);
+    Turn<DQ_TILES> place;
+    for (int head = keys.first_head(problem); head < keys.end_head; ++head) {
+        int added = UNKNOWN;
+#pragma unroll 1
+        for (int tile = keys.first(problem); tile < tiles; ++tile) {
+            const int index = (keys.batch * problem.heads_q + head) * tiles + tile, turn = keys.later(tile, problem);
+            while (turn > 0 && added != turn) added = load_acquire(dq_turns(plain) + index);
+            fence_async_global();
+            mbarrier_wait(shared.dq_full(place.slot()), place.parity());
+            float* const sums = plain.dq_accum + static_cast<long long>(index) * (TILE_M * HEAD_DIM);
+            if (turn == 0)
+                tma_store(sums, shared.dq(place.slot()), DQ_BYTES);
+            else
+                tma_add(sums, shared.dq(place.slot()), DQ_BYTES);
+            tma_store_commit();
+            added = tile + 1 < tiles ? load_acquire(dq_turns(plain) + index + 1) : UNKNOWN;
+            tma_store_wait_read();
+            mbarrier_arrive(shared.dq_empty(place.slot()));
+            place.next();
+            tma_store_wait();
+            store_release(dq_turns(plain) + index, turn + 1);
+        }
+    }
+}
+
 // A consumer warpgroup.
 struct Consumer : KeyRows<RESIDENT_STEPS> {
     const Shared shared;
     QueryWalk at, before;      // the query tile now, and the one whose dQ is owed
     Turn<DS_TILES> stored, summed;  // the places of their dS
+    Turn<DQ_TILES> handed;          // with ORDERED, the place of dQ
     unsigned inspections = 0;  // the parities of the slots' inspected barriers
 
     using QueryGradient = float[DQ_COLUMNS / 2];
@@ -140,7 +179,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         : KeyRows(params, keys, warp), shared(shared), at(keys, params.plain.problem), before(at) {
 #pragma unroll
         for (int i = 0; i < HEAD_DIM / 2; ++i) dk[i] = dv[i] = 0.0f;
-        if (ACCUMULATE_DQ) store_shared(shared.dbias(thread()), 0);
+        store_shared(shared.dbias(thread()), 0);
     }
 
     __device__ __forceinline__ int consumer() const { return warp / 4; }
@@ -211,12 +250,35 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
                 sum * power_of_two(-DS_SCALE_LOG2);
     }
 
+    // Puts own rows and columns of that tile's dQ in its place beside the others', for the warp that adds the tile.
+    __device__ __forceinline__ void hand_over(const QueryGradient& dq) {
+        const unsigned tile = shared.dq(handed.slot());
+        mbarrier_wait(shared.dq_empty(handed.slot()), handed.parity() ^ 1);
+        if (CAUSAL && keys.masked(before.tile, problem)) mbarrier_wait(shared.keys_inspected(), 0);
+        if (CAUSAL && keys.masked(before.tile, problem) && load_shared(shared.dirty_keys()) != 0) {
+            sum_visible([=](int offset, float sum) { store_shared(tile + 4 * offset, __float_as_uint(sum)); });
+        } else {
+            const int first = consumer() * DQ_COLUMNS;
+            const unsigned own = tile + 4 * (dq_block_offset(warp % 4, first / 8) + lane() * 4);
+#pragma unroll
+            for (int n = 0; n < DQ_COLUMNS / 8; ++n) {
+                const float four[4] = {dq[4 * n], dq[4 * n + 1], dq[4 * n + 2], dq[4 * n + 3]};
+                if (DQ_COLUMNS * CONSUMERS == HEAD_DIM || first + n * 8 < HEAD_DIM) store_shared(own + n * 512, four);
+            }
+        }
+        fence_async_shared();
+        __syncwarp();
+        release(shared.dq_full(handed.slot()));
+        handed.next();
+    }
+
     // Adds own rows and columns of that tile's dQ to the workspace, where they lie side by side.
     __device__ __forceinline__ void add_query_gradient(const QueryGradient& dq) const {
         float* const sums = dq_tile(params.plain.dq_accum, problem, keys.batch, before.head, before.tile);
         if (CAUSAL && keys.masked(before.tile, problem)) {
             mbarrier_wait(shared.keys_inspected(), 0);
-            if (load_shared(shared.dirty_keys()) != 0) return add_visible(sums);
+            if (load_shared(shared.dirty_keys()) != 0)
+                return sum_visible([=](int offset, float sum) { add_global(sums + offset, sum); });
         }
         const int first = consumer() * DQ_COLUMNS, columns = min(DQ_COLUMNS, HEAD_DIM - first);
         float* const own = sums + dq_block_offset(warp % 4, first / 8);
@@ -242,8 +304,9 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         tma_store_commit();
     }
 
-    // The same of the visible keys alone, one element after another: where K is not finite, a hidden key's dS = 0 would spoil dQ.
-    __device__ __forceinline__ void add_visible(float* sums) const {
+    // The same of the visible keys alone, taken one by one with its place in the tile: where K is not finite, a hidden key's dS = 0 would spoil dQ.
+    template <class Take>
+    __device__ __forceinline__ void sum_visible(Take take) const {
         const unsigned ds = shared.ds(summed.slot());
 #pragma unroll 1
         for (int index = thread() % 128; index < TILE_M * DQ_COLUMNS; index += 128) {
@@ -254,7 +317,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
 #pragma unroll 1
             for (int key = 0; key < min(end, TILE_N); ++key)
                 sum = fmaf(load_element(ds, key, query), load_element(shared.k(), key, column), sum);
-            add_global(sums + dq_offset(query, column), sum);
+            take(dq_offset(query, column), sum);
         }
     }
 
@@ -286,9 +349,8 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
 #pragma unroll
         for (int i = 0; i < TILE_M / 2; ++i) dp[i] *= slopes[i];
         if (keys.masked(at.tile, problem)) hide_gradients(dp, at.tile);
-        if (ACCUMULATE_DQ && params.plain.dbias_partial != nullptr) add_dbias();
+        if (params.plain.dbias_partial != nullptr) add_dbias();
         pack_scores(dp, ds);
-        if (!ACCUMULATE_DQ) return;
         mbarrier_wait(shared.ds_empty(stored.slot()), stored.parity() ^ 1);
         const unsigned tile = shared.ds(stored.slot());
 #pragma unroll
@@ -299,10 +361,13 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         stored.next();
     }
 
-    // Takes the dQ owed to the workspace.
+    // Sees the dQ owed off.
     __device__ __forceinline__ void settle(QueryGradient& dq) {
         pin(dq);
-        add_query_gradient(dq);
+        if (ORDERED)
+            hand_over(dq);
+        else
+            add_query_gradient(dq);
         release(shared.ds_empty(summed.slot()));
         summed.next();
     }
@@ -349,7 +414,6 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         pin(dk);
         pin(ds);
         if (OWED) settle(dq);
-        if (!ACCUMULATE_DQ) return;
         before = at;
         multiply_gradients(dq);
         wgmma_wait<0>();
@@ -367,18 +431,18 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         while (true) {
             differentiate(s);
             ahead = at.next(keys, problem);
-            if (!ahead.valid(keys)) return finish<ACCUMULATE_DQ>();
-            step<ACCUMULATE_DQ>(s, ahead);
+            if (!ahead.valid(keys)) return finish<true>();
+            step<true>(s, ahead);
         }
     }
 
     __device__ __forceinline__ void run() {
         if (at.valid(keys))
             sum();
-        else if (ACCUMULATE_DQ && params.plain.dbias_partial != nullptr)
+        else if (params.plain.dbias_partial != nullptr)
             for (int head = keys.first_head(problem); head < keys.end_head; ++head) store_dbias(head, 0.0f);
         store(dv, power_of_two(-P_SCALE_LOG2), shared.v(), params.dv_map);
-        if (ACCUMULATE_DQ) barrier_sync(SYNC, ALL_CONSUMERS);  // no products read K any more
+        barrier_sync(SYNC, ALL_CONSUMERS);  // no products read K any more
         store(dk, problem.scale * power_of_two(-DS_SCALE_LOG2), shared.k(), params.dk_map);
         if (CAUSAL) {
             restore_cleared<false>(shared.cleared());
@@ -391,7 +455,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ BackwardTensorParams params) {
     extern __shared__ unsigned char memory[];
     const Shared shared{(shared_address(memory) + 1023) & ~1023u};
-    const KeyTile keys = KeyTile::of_block(params.plain.problem);
+    const KeyTile keys = ORDERED ? KeyTile::in_order(params.plain.problem) : KeyTile::of_block(params.plain.problem);
     const int warp = uniform(threadIdx.x / 32), lane = threadIdx.x % 32;
     if (threadIdx.x == 0) {
         mbarrier_init(shared.kv_full(0), 1);
@@ -404,9 +468,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
             mbarrier_init(shared.do_empty(i), USERS);
             mbarrier_init(shared.inspected(i), 2);
         }
-        for (int i = 0; ACCUMULATE_DQ && i < DS_TILES; ++i) {
+        for (int i = 0; i < DS_TILES; ++i) {
             mbarrier_init(shared.ds_full(i), CONSUMERS * 4);
             mbarrier_init(shared.ds_empty(i), CONSUMERS * 4);
+        }
+        for (int i = 0; ORDERED && i < DQ_TILES; ++i) {
+            mbarrier_init(shared.dq_full(i), CONSUMERS * 4);
+            mbarrier_init(shared.dq_empty(i), 1);
         }
         if (CAUSAL) store_shared(shared.cleared(), 0);
         mbarrier_init_fence();
@@ -417,7 +485,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
         registers_shrink<24>();
         if (warp == 0 && lane == 0) load(params, shared, keys);
         if (CAUSAL && (warp == 1 || warp == 2)) inspect_queries(params.plain.problem, shared, keys, warp == 2, lane);
-        if (CAUSAL && ACCUMULATE_DQ && warp == 3) inspect_keys(params.plain.problem, shared, keys, lane);
+        if (CAUSAL && warp == 3) inspect_keys(params.plain.problem, shared, keys, lane);
+        if (ORDERED && warp == 3 && lane == 0) add_query_gradients(params.plain, shared, keys);
     } else {
         registers_grow<240>();
         Consumer(params, shared, keys, warp - 4).run();

@@ -16,7 +16,6 @@
 #include "../common/slope_tile.cuh"
 #include "../common/nonfinite.cuh"
 #include "../ptx/barrier.cuh"
-#include "../ptx/mma_sync.cuh"
 #include "../ptx/opaque.cuh"
 #include "../ptx/shared_memory.cuh"
 #include "../ptx/uniform.cuh"
@@ -32,8 +31,6 @@ constexpr int K_PLACES = 2, V_PLACES = STAGES - K_PLACES;
 constexpr int Q_BYTES = tile_bytes(64);  // of one consumer's rows
 constexpr int KV_BYTES = tile_bytes(TILE_N);
 constexpr int K_STEPS = HEAD_DIM / 16, KEY_STEPS = TILE_N / 16;
-// Of own rows of Q and dO, so many steps stay in registers, which spares shared memory.
-constexpr int Q_KEPT = HEAD_DIM <= 64 ? K_STEPS : 0, DO_KEPT = HEAD_DIM * CONSUMERS <= 128 ? K_STEPS : 0;
 constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = CONSUMERS + 1;  // the named barrier of them all
 constexpr int INSPECTORS = 2;                                         // warps that look through K
 
@@ -110,14 +107,10 @@ struct Consumer {
 
     using Scores = float[TILE_N / 2];     // S, then the slope of sigma; or dP, then dS
     using Operand = Register[TILE_N / 4];  // dS: four registers are the A operand for 16 keys
-    template <int KEPT>
-    using OwnRows = Register[KEPT > 0 ? KEPT : 1][4];
     float dq[HEAD_DIM / 2];
     float dbias;  // this thread's share
     Scores dp;
     Operand ds;
-    OwnRows<Q_KEPT> q;
-    OwnRows<DO_KEPT> d_o;
 
     __device__ __forceinline__ Consumer(const BackwardDQTensorParams& params, const Shared shared, const RowTile& rows, int warp)
         : params(params), problem(params.plain.problem), shared(shared), rows(rows), slope(params.plain.problem), warp(warp) {}
@@ -133,40 +126,24 @@ struct Consumer {
         if (lane() == 0) mbarrier_arrive(empty);
     }
 
-    // Keeps own rows of Q or dO.
-    template <int KEPT>
-    __device__ __forceinline__ void keep(OwnRows<KEPT>& own, unsigned tile) const {
-        const unsigned place = tile + swizzled(warp % 4 * 16 + lane() % 16, lane() / 16, 64);
-#pragma unroll
-        for (int step = 0; step < KEPT; ++step) load_matrix_x4(own[step], (place ^ step % 4 * 32) + panel_step(step / 4 * 4, 64));
-    }
-
     // Starts own rows of Q or dO times a key tile's.
-    template <int KEPT>
-    __device__ __forceinline__ void multiply(Scores& scores, OwnRows<KEPT>& own, unsigned tile, unsigned passing) const {
+    __device__ __forceinline__ void multiply(Scores& scores, unsigned tile, unsigned passing) const {
         const Descriptor a = descriptor(opaque(tile), 16), b = descriptor(opaque(passing), 16);
         forget(scores);
-#pragma unroll
-        for (int step = 0; step < KEPT; ++step) pin(own[step]);
         wgmma_fence();
 #pragma unroll
-        for (int step = 0; step < K_STEPS; ++step) {
-            if (step < KEPT)
-                wgmma_resident(scores, own[step], onward(b, panel_step(step, TILE_N)), step > 0);
-            else
-                wgmma(scores, onward(a, panel_step(step, 64)), onward(b, panel_step(step, TILE_N)), step > 0);
-        }
+        for (int step = 0; step < K_STEPS; ++step) wgmma(scores, onward(a, panel_step(step, 64)), onward(b, panel_step(step, TILE_N)), step > 0);
         wgmma_commit();
     }
 
     // Starts S = Q K^T, dP = dO V^T of a key tile.
     __device__ __forceinline__ void multiply_keys(Scores& s, int of, int slot) {
         mbarrier_wait(shared.k_full(slot), k_parity(of));
-        multiply<Q_KEPT>(s, q, shared.q(consumer()), shared.k(slot));
+        multiply(s, shared.q(consumer()), shared.k(slot));
     }
     __device__ __forceinline__ void multiply_values(int of, int slot) {
         mbarrier_wait(shared.v_full(slot), v_parity(of));
-        multiply<DO_KEPT>(dp, d_o, shared.d_o(consumer()), shared.v(slot));
+        multiply(dp, shared.d_o(consumer()), shared.v(slot));
     }
 
     // Starts dQ += dS K.
@@ -227,10 +204,8 @@ struct Consumer {
         key = 0;
         dbias = 0.0f;
         mbarrier_wait(shared.q_full(consumer()), 0);
-        keep<Q_KEPT>(q, shared.q(consumer()));
         multiply_keys(s, 0, 0);
         mbarrier_wait(shared.do_full(consumer()), 0);
-        keep<DO_KEPT>(d_o, shared.d_o(consumer()));
         multiply_values(0, 0);
         wgmma_wait<0>();
         pin(s);

@@ -16,10 +16,25 @@ struct KeyTile {
                 uniform((kv_head + 1) * (problem.heads_q / problem.heads_kv))};
     }
 
+    // The order where a block waits for those of the head's later keys, which have lower indices. Under the causal mask they begin at a later
+    // query tile and so are ahead. Heads take turns, as many as fill an H100: blocks of one that start at once would wait for each other.
+    static __device__ __forceinline__ KeyTile in_order(const Problem& problem) {
+        constexpr int TOGETHER = 132;
+        const int key_tiles = (problem.seq_len_k + TILE_N - 1) / TILE_N, heads = (TOGETHER + key_tiles - 1) / key_tiles, block = blockIdx.x;
+        const int first = block / (heads * key_tiles) * heads, members = min(heads, problem.batch * problem.heads_kv - first);
+        const int rest = block % (heads * key_tiles), head = first + rest % members, kv_head = head % problem.heads_kv;
+        return {uniform(head / problem.heads_kv), uniform(kv_head), uniform((key_tiles - 1 - rest / members) * TILE_N),
+                uniform((kv_head + 1) * (problem.heads_q / problem.heads_kv))};
+    }
+
     __device__ __forceinline__ int first_head(const Problem& problem) const { return end_head - problem.heads_q / problem.heads_kv; }
     // The query tiles [first, last) see a key.
     __device__ __forceinline__ int first(const Problem& problem) const { return visible_queries_begin(key0, problem) / TILE_M; }
     static __device__ __forceinline__ int last(const Problem& problem) { return (problem.seq_len_q + TILE_M - 1) / TILE_M; }
+    // How many key tiles behind this one a query tile sees.
+    __device__ __forceinline__ int later(int tile, const Problem& problem) const {
+        return (min(problem.seq_len_k, visible_keys_end(tile * TILE_M + TILE_M - 1, problem)) - 1 - key0) / TILE_N;
+    }
 
     // Whether some query of a tile does not see some key, or one of them lies beyond its end.
     __device__ __forceinline__ bool masked(int tile, const Problem& problem) const {

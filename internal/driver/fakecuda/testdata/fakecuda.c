@@ -36,7 +36,7 @@ struct function {
 // What a kernel of this name takes.
 static int param_bytes(const char* name) {
     static const struct { const char* part; int bytes; } sizes[] = {
-        {"_fwd_sm90_", 704}, {"_bwd_sm90_", 1088}, {"_bwddkv_sm90_", 1088}, {"_bwddq_sm90_", 960}, {"_fwd_", 168},
+        {"_fwd_sm90_", 704}, {"_bwd_sm90_", 1088}, {"_bwdord_sm90_", 1088}, {"_bwddkv_sm90_", 1088}, {"_bwddq_sm90_", 960}, {"_fwd_", 168},
     };
     for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (strstr(name, sizes[i].part)) return sizes[i].bytes;
