@@ -126,6 +126,8 @@ func (g *grid) edges() {
 	// Of some tile of 64 queries and 64 or 128 keys, whole, a causal mask hides the first query from the last key alone.
 	g.add("corner", Case{Shape: g.shape(1, 1, 1, 67, 67+126)})
 	g.add("one tile", Case{Shape: g.shape(1, 1, 1, 63, t.n+61)}) // of queries, and full: a key tile's first is its last
+	// Weights so small that the sigmoid's shortest form serves every element, of tiles of queries in a row.
+	g.add("small weights", Case{Shape: g.shape(1, 2, 1, 131, t.n+3), FixedBias: true, Bias: -8})
 	g.add("few keys", Case{Shape: g.shape(1, 2, 2, 53, 7), Layout: Reversed})
 	g.add("many keys", Case{Shape: g.shape(1, 2, 1, 7, t.n+59), Layout: Padded})
 	small := g.shape(2, 2, 1, 19, 23)

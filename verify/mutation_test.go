@@ -262,11 +262,11 @@ func (s subject) mutantCases() string {
 	own := "few keys"
 	switch {
 	case s.pass == sigattn.ForwardSplit:
-		own = "one|two tiles|long keys|pairs|split"
+		own = "one|two tiles|long keys|pairs|packed|split"
 	case s.arch == sigattn.SM90 && s.pass == sigattn.Forward:
 		own = "two tiles|long keys|turns|idle|pairs"
 	case s.arch == sigattn.SM90:
-		own = "one tile|two tiles|multi-query|pairs|infinite|corner"
+		own = "one tile|two tiles|multi-query|pairs|infinite|corner|small weights"
 	}
 	return fmt.Sprintf("^(%s|whole tiles|group|many keys|hidden|least head dim|many batches):|^head dim: .* d%d bshd|^inputs: b3 h4.*nonfinite", own, s.headDim/2+8)
 }
