@@ -35,9 +35,10 @@ func checkFamily(spec Spec) error {
 		return culledf("%s has no fused kernels beyond head dim %d; those of dK and dV and of dQ serve it", spec.Arch, maxFusedHeadDim)
 	case isHopper(spec) && separate && spec.HeadDim <= maxFusedHeadDim:
 		return culledf("the fused kernels of %s serve it up to head dim %d", spec.Arch, maxFusedHeadDim)
-	}
-	if spec.Pass == sigattn.ForwardSplit && !isHopper(spec) {
+	case spec.Pass == sigattn.ForwardSplit && !isHopper(spec):
 		return culledf("%s has no clusters, whose blocks would split keys", spec.Arch)
+	case spec.Pass == sigattn.BackwardOrdered && spec.Sigmoid == sigattn.Tanh && spec.HeadDim == maxFusedHeadDim && spec.Mask == sigattn.Full:
+		return culledf("it would spill at head dim %d; the kernels of sm_80 serve it", spec.HeadDim)
 	}
 	return nil
 }

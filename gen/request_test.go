@@ -102,6 +102,11 @@ func TestCulling(t *testing.T) {
 	if _, culled := one(sigattn.SM80).Plans(); !strings.Contains(reason(culled, sigattn.SM80, sigattn.ForwardSplit), "clusters") {
 		t.Errorf("sm_80 %v: %v", sigattn.ForwardSplit, culled)
 	}
+	tanh := one(sigattn.SM90)
+	tanh.HeadDims, tanh.Sigmoids = []int{128}, []sigattn.Sigmoid{sigattn.Tanh}
+	if _, culled := tanh.Plans(); !strings.Contains(reason(culled, sigattn.SM90, sigattn.BackwardOrdered), "spill") {
+		t.Errorf("tanh with head dim 128: %v", culled)
+	}
 	small := one(sigattn.SM90)
 	small.HeadDims = []int{128}
 	plans, _ = small.Plans()
