@@ -141,6 +141,10 @@ func TestClustersAreLaunched(t *testing.T) {
 			if len(r) != 1 || r[0].Name() != kernelName(ForwardSplit, SM90, 64, 128) || r[0].Blocks != c.blocks || r[0].Cluster != c.cluster || r[0].Stream != 7 {
 				t.Errorf("%d keys: %d launches, %s, %d blocks in clusters of %d", c.keys, len(r), r[0].Name(), r[0].Blocks, r[0].Cluster)
 			}
+			// Of 64 queries of 4 heads, by two: heads before the sequence, and 32 queries of two heads in a box.
+			if q := forwardTensorParams(&r[0]).QMap.Words; q[3] != 4 || q[4] != 64 || q[8] != 2 || q[9] != 32 {
+				t.Errorf("%d keys: the map of Q has dimensions %v and boxes %v", c.keys, q[2:7], q[7:12])
+			}
 		}
 	})
 }

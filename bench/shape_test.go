@@ -30,6 +30,26 @@ func TestFLOPs(t *testing.T) {
 	}
 }
 
+// The last 128 of 2048 queries: under a causal mask they see all keys but the ones behind each.
+func TestFewerQueries(t *testing.T) {
+	request := DefaultRequest()
+	request.Passes, request.HeadDims, request.SeqLens, request.Queries = []Pass{Forward}, []int{128}, []int{128, 2048}, 128
+	shapes := request.Shapes()
+	if len(shapes) != 4 || shapes[0].Queries != 0 || shapes[1].Queries != 128 || shapes[1].SeqLenQ() != 128 {
+		t.Fatalf("%v", shapes)
+	}
+	full, causal := shapes[1], shapes[3]
+	if got, want := full.FLOPs(), float64(4*8*16*128*2048*128); got != want {
+		t.Errorf("%v: %g FLOP, want %g", full, got, want)
+	}
+	if got, want := causal.FLOPs(), float64(4*8*16*128*(2048-64)*128); got != want {
+		t.Errorf("%v: %g FLOP, want %g", causal, got, want)
+	}
+	if got, want := full.Bytes(), float64(2*8*16*128*(2*128+2*2048)); got != want {
+		t.Errorf("%v: %v bytes, want %v", full, got, want)
+	}
+}
+
 func TestBytes(t *testing.T) {
 	s := Shape{Pass: Forward, Batch: 2, HeadsQ: 8, HeadsKV: 2, SeqLen: 100, HeadDim: 64}
 	if got, want := s.Bytes(), float64(2*100*64*2*(8+8+2+2)); got != want {
