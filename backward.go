@@ -84,21 +84,21 @@ func (k *Kernel) launchBackward(stream Stream, l *backwardLaunch, a *BackwardArg
 	rows, keys, own := rowsOf(uint32(l.image.TileM)), rowsOf(uint32(l.image.TileN)), rowsOf(mapRows)
 	switch {
 	case !l.image.mapped() || l.image.Pass == BackwardFinish:
-		return launch(l.image, stream, geometry{blocks: l.blocks}, plain)
+		return launch(l.image, stream, l.geometry, plain)
 	case l.image.Pass == BackwardDQ:
 		params := abi.BackwardDQTensorParams{Plain: *plain}
 		maps := [...]mapping{
 			{&params.QMap, &a.Q, own}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.DOMap, &a.DO, own},
 			{&params.DQMap, &a.DQ, own},
 		}
-		return launchMapped(k, l.image, stream, geometry{blocks: l.blocks}, &params, maps[:])
+		return launchMapped(k, l.image, stream, l.geometry, &params, maps[:])
 	default:
 		params := abi.BackwardTensorParams{Plain: *plain}
 		maps := [...]mapping{
 			{&params.QMap, &a.Q, rows}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.DOMap, &a.DO, rows},
 			{&params.DKMap, &a.DK, own}, {&params.DVMap, &a.DV, own},
 		}
-		return launchMapped(k, l.image, stream, geometry{blocks: l.blocks}, &params, maps[:])
+		return launchMapped(k, l.image, stream, l.geometry, &params, maps[:])
 	}
 }
 

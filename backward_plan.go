@@ -119,8 +119,8 @@ func (k *Kernel) lacksBackward(c checker, a *BackwardArgs, unmapped tensorSet) e
 
 // backwardLaunch is one kernel of a call. Of no blocks, it is none.
 type backwardLaunch struct {
-	image  *image
-	blocks uint32
+	image *image
+	geometry
 }
 
 // backwardPlan is how one backward call runs: a memset of a part of the dQ workspace if there is one, then launches, in the order
@@ -224,7 +224,7 @@ func (p *backwardPlan) addBias(c checker, a *BackwardArgs) error {
 // over is a launch of the image over tiles of n rows for every head and batch entry.
 func (i *image) over(c checker, n, tile, heads, batch int) (backwardLaunch, error) {
 	blocks, err := c.grid(n, tile, heads, batch)
-	return backwardLaunch{i, blocks}, err
+	return backwardLaunch{i, geometry{blocks: blocks}}, err
 }
 
 // biasPartials is how many partial bias gradients the image leaves of n rows: one of each tile, or where it takes tensor maps one of

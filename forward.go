@@ -58,7 +58,7 @@ type forwardPlan struct {
 	geometry
 }
 
-// planForward checks the arguments, picks the image and turns the arguments into its parameters and tiles.
+// planForward checks the arguments, picks the image and turns the arguments into its parameters and geometry.
 func (k *Kernel) planForward(op string, a *ForwardArgs) (f forwardPlan, err error) {
 	if k.images[Forward] == nil && k.mapped[Forward] == nil {
 		return f, k.lacks(Forward.String())
@@ -78,13 +78,11 @@ func (k *Kernel) planForward(op string, a *ForwardArgs) (f forwardPlan, err erro
 	if !f.image.mapped() || tiles == 0 {
 		return f, nil
 	}
-	if split := k.mapped[ForwardSplit]; split != nil {
-		if tiles := splitTiles(a); tiles <= int64(k.processors) {
-			f.image, f.geometry = split, split.splitKeys(a, uint32(tiles))
-			return f, nil
-		}
-	}
 	f.blocks = min(tiles, k.processors)
+	split, few := k.mapped[ForwardSplit], splitTiles(a)
+	if split != nil && few <= int64(k.processors) {
+		f.image, f.geometry = split, split.splitKeys(a, uint32(few))
+	}
 	return f, nil
 }
 

@@ -4,7 +4,8 @@ import "github.com/sigattn/sigattn/internal/driver"
 
 // For few query rows the blocks of a cluster share the keys of each tile of them, and add up what they have of O.
 
-// maxSplit is how many blocks a cluster may have on every device that has clusters.
+// maxSplit is how many blocks a cluster may have on every device that has clusters: MOST_CLUSTER_BLOCKS of the kernel, which reads the
+// parts of as many.
 const maxSplit = 8
 
 // clusterCounts are how many clusters run at once on the device, by their blocks. SMs come in groups of not always the same

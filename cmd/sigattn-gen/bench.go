@@ -49,8 +49,9 @@ Each shape holds tokens/seq-len sequences of width/head-dim heads. Inputs are in
 host from a fixed seed and rounded to the dtype; the bias is the default, -ln(seq-len). A round gives every
 implementation one turn of back-to-back runs between CUDA events; figures are medians over rounds, ratios medians of
 the rounds' own ratios. TFLOP/s count 4·B·H·T²·d for fwd, half if causal, and 2.5 times that for bwd; with --queries the
-pairs of a query and a key that it sees instead of T². "image" is the code that ran. "share" is the part of the rate that limits: the tensor cores' nominal one at the highest clock, by the
-instruction that the image uses, or the device's measured copy rate.`,
+pairs of a query and a key that it sees instead of T². "image" is the code that ran. "share" is the part of the rate
+that limits: the tensor cores' nominal one at the highest clock, by the instruction that the image uses, or the device's
+measured copy rate.`,
 		Example: `  sigattn-gen bench
   sigattn-gen bench --baseline "python3 scripts/torch_baseline.py" --backends flash,cudnn
   sigattn-gen bench --head-dims 128 --passes fwd --format gobench | benchstat -col /impl -`,

@@ -7,17 +7,17 @@ const multiprocessors = 16
 var attributes = map[uintptr]int32{
 	1:  1024, // threads per block
 	8:  48 << 10,
-	10: 32,        // threads per warp
-	13: 1_000_000, // clock in kHz
-	// Few, so that blocks that stay on theirs take several tiles.
-	multiprocessors: 4,
-	36:              1_000_000,       // memory clock in kHz
-	37:              64,              // bits of the memory's bus
-	38:              1 << 20,         // bytes of L2
-	75:              capabilityMajor, // the compute capability
-	76:              capabilityMinor,
-	81:              blockShared + 1<<10, // shared memory per multiprocessor
-	97:              blockShared,         // and per block that asks for it
+	10: 32,              // threads per warp
+	13: 1_000_000,       // clock in kHz
+	36: 1_000_000,       // memory clock in kHz
+	37: 64,              // bits of the memory's bus
+	38: 1 << 20,         // bytes of L2
+	75: capabilityMajor, // the compute capability
+	76: capabilityMinor,
+	81: blockShared + 1<<10, // shared memory per multiprocessor
+	97: blockShared,         // and per block that asks for it
+
+	multiprocessors: 4, // few, so that blocks that stay on theirs take several tiles
 }
 
 // context is the handle of the one context.
