@@ -22,17 +22,18 @@ var ErrUnavailable = errors.New("not available")
 
 // request is one line to a baseline process: time iters runs of this shape.
 type request struct {
-	Backend string `json:"backend"` // the process's own name for an implementation, such as "flash" or "cudnn"
-	Pass    string `json:"pass"`    // "fwd", "bwd" or "step"
-	DType   string `json:"dtype"`   // "bf16" or "fp16"
-	Batch   int    `json:"batch"`
-	Heads   int    `json:"heads"`
-	HeadsKV int    `json:"heads_kv"`
-	SeqLen  int    `json:"seq_len"`
-	Queries int    `json:"queries"`
-	HeadDim int    `json:"head_dim"`
-	Causal  bool   `json:"causal"`
-	Iters   int    `json:"iters"`
+	Backend string  `json:"backend"` // the process's own name for an implementation, such as "flash" or "cudnn"
+	Pass    string  `json:"pass"`    // "fwd", "bwd" or "step"
+	DType   string  `json:"dtype"`   // "bf16" or "fp16"
+	Batch   int     `json:"batch"`
+	Heads   int     `json:"heads"`
+	HeadsKV int     `json:"heads_kv"`
+	SeqLen  int     `json:"seq_len"`
+	Queries int     `json:"queries"`
+	HeadDim int     `json:"head_dim"`
+	Scale   float64 `json:"scale"`
+	Causal  bool    `json:"causal"`
+	Iters   int     `json:"iters"`
 }
 
 // reply is one line back: a time in milliseconds for each run, or why there is none.
@@ -111,7 +112,7 @@ func (b *Baseline) time(ctx context.Context, backend string, s Shape, iters int)
 	}
 	line, err := json.Marshal(request{
 		Backend: backend, Pass: string(pass), DType: s.DType.String(), Batch: s.Batch, Heads: s.HeadsQ, HeadsKV: s.HeadsKV,
-		SeqLen: s.SeqLen, Queries: s.SeqLenQ(), HeadDim: s.HeadDim, Causal: s.Mask == sigattn.Causal, Iters: iters,
+		SeqLen: s.SeqLen, Queries: s.SeqLenQ(), HeadDim: s.HeadDim, Scale: s.Scale(), Causal: s.Mask == sigattn.Causal, Iters: iters,
 	})
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -49,7 +50,7 @@ func fakeBaseline(mode string) {
 			fmt.Println(`{"error":"no engine"}`)
 		default: // the request comes back as a time that depends on each field
 			ms := float64(ask.Batch) + float64(ask.Heads)*10 + float64(ask.HeadsKV)*100 + float64(ask.SeqLen)*1e3
-			if ask.Pass == "bwd" && ask.DType == "fp16" && ask.Causal && ask.HeadDim == 72 {
+			if ask.Pass == "bwd" && ask.DType == "fp16" && ask.Causal && ask.HeadDim == 72 && ask.Scale == 4/math.Sqrt(72) {
 				ms += 0.5
 			}
 			times := make([]float64, ask.Iters)
@@ -81,7 +82,7 @@ func TestBaselineProtocol(t *testing.T) {
 	b := startFake(t, t.Context(), "good")
 	shape := Shape{
 		Pass: BackwardDeterministic, DType: sigattn.FP16, Mask: sigattn.Causal,
-		Batch: 3, HeadsQ: 4, HeadsKV: 2, SeqLen: 5, HeadDim: 72,
+		Batch: 3, HeadsQ: 4, HeadsKV: 2, SeqLen: 5, HeadDim: 72, LogitStd: 4,
 	}
 	for range 2 { // the process serves many requests
 		ms, err := b.Backend("flash").Time(t.Context(), shape, 3)
@@ -108,11 +109,11 @@ func TestBaselineBrokenProtocol(t *testing.T) {
 	} {
 		t.Run(mode, func(t *testing.T) {
 			b := startFake(t, t.Context(), mode)
-			_, err := b.Backend("flash").Time(t.Context(), Shape{Pass: Forward}, 3)
+			_, err := b.Backend("flash").Time(t.Context(), Shape{Pass: Forward, HeadDim: 64}, 3)
 			if !errors.Is(err, ErrBaseline) || !strings.Contains(err.Error(), want) {
 				t.Errorf("error %v, want ErrBaseline with %q", err, want)
 			}
-			if _, err := b.Backend("flash").Time(t.Context(), Shape{Pass: Forward}, 3); !errors.Is(err, ErrBaseline) {
+			if _, err := b.Backend("flash").Time(t.Context(), Shape{Pass: Forward, HeadDim: 64}, 3); !errors.Is(err, ErrBaseline) {
 				t.Errorf("asked again: error %v, want ErrBaseline", err)
 			}
 		})
@@ -123,7 +124,7 @@ func TestBaselineEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	b := startFake(t, ctx, "silent")
 	time.AfterFunc(20*time.Millisecond, cancel)
-	if _, err := b.Backend("flash").Time(ctx, Shape{}, 1); !errors.Is(err, context.Canceled) {
+	if _, err := b.Backend("flash").Time(ctx, Shape{HeadDim: 64}, 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
 }

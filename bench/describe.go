@@ -10,7 +10,7 @@ import (
 const copyBytes = 512 << 20
 
 // describe reads the current device's properties and measures its copy rate.
-func (g *GPU) describe() (Device, error) {
+func (g *board) describe() (Device, error) {
 	current, err := driver.CurrentDevice()
 	if err != nil {
 		return Device{}, err
@@ -39,7 +39,7 @@ func (g *GPU) describe() (Device, error) {
 }
 
 // copyRate is the rate of a large copy within device memory, in bytes read plus bytes written per second.
-func (g *GPU) copyRate() (rate float64, err error) {
+func (g *board) copyRate() (rate float64, err error) {
 	var from, to buffer
 	defer func() { err = errors.Join(err, from.free(), to.free()) }()
 	for _, b := range []*buffer{&from, &to} {

@@ -15,7 +15,14 @@ type Select func(Shape) (*sigattn.Package, error)
 
 // GPU is the Implementation under test: generated packages on one device. It is used on the goroutine of OnGPU only.
 type GPU struct {
-	choose  Select
+	*board
+	name   string
+	choose Select
+	warmed Shape // the shape of the last turn
+}
+
+// board is what implementations on one device share: with the same memory, a difference between them is none of where it lies.
+type board struct {
 	device  Device
 	stream  driver.Stream
 	events  []driver.Event
@@ -24,8 +31,6 @@ type GPU struct {
 	q, k, v, do   input
 	o, dq, dk, dv buffer
 	workspace     buffer
-
-	warmed Shape // the shape of the last turn
 }
 
 // Warm-up runs of a turn, the one that hides the launches of those that follow it included.
@@ -38,10 +43,10 @@ const (
 // sigattn.ErrNoDriver where there is no device.
 func OnGPU(choose Select, f func(*GPU) error) error {
 	return driver.WithPrimary(0, func() (err error) {
-		g := &GPU{
-			choose: choose, kernels: map[*sigattn.Package]*sigattn.Kernel{},
-			q: input{seed: 1}, k: input{seed: 2}, v: input{seed: 3}, do: input{seed: 4},
-		}
+		g := &GPU{name: "sigattn", choose: choose, board: &board{
+			kernels: map[*sigattn.Package]*sigattn.Kernel{},
+			q:       input{seed: 1}, k: input{seed: 2}, v: input{seed: 3}, do: input{seed: 4},
+		}}
 		defer func() { err = errors.Join(err, g.close()) }()
 		if g.stream, err = driver.NewStream(); err != nil {
 			return err
@@ -56,8 +61,13 @@ func OnGPU(choose Select, f func(*GPU) error) error {
 // Device is the chip that the GPU runs on.
 func (g *GPU) Device() Device { return g.device }
 
-// Name is "sigattn".
-func (g *GPU) Name() string { return "sigattn" }
+// Name is "sigattn", or that of Other.
+func (g *GPU) Name() string { return g.name }
+
+// Other is an implementation by other packages, in the same memory.
+func (g *GPU) Other(name string, choose Select) *GPU {
+	return &GPU{board: g.board, name: name, choose: choose}
+}
 
 // Time launches a shape's pass iters times, back to back, and returns each run's time in milliseconds.
 func (g *GPU) Time(ctx context.Context, s Shape, iters int) ([]float64, error) {
@@ -160,21 +170,21 @@ func (s Shape) keys(p driver.DevicePtr) sigattn.Tensor {
 	return sigattn.BSHD(sigattn.DevicePtr(p), s.Batch, s.SeqLen, s.HeadsKV, s.HeadDim)
 }
 
-func (g *GPU) forward(s Shape) sigattn.ForwardArgs {
-	return sigattn.ForwardArgs{Q: s.queries(g.q.data), K: s.keys(g.k.data), V: s.keys(g.v.data), O: s.queries(g.o.data)}
+func (g *board) forward(s Shape) sigattn.ForwardArgs {
+	return sigattn.ForwardArgs{Q: s.queries(g.q.data), K: s.keys(g.k.data), V: s.keys(g.v.data), O: s.queries(g.o.data), Scale: float32(s.Scale())}
 }
 
-func (g *GPU) backward(s Shape) sigattn.BackwardArgs {
+func (g *board) backward(s Shape) sigattn.BackwardArgs {
 	return sigattn.BackwardArgs{
 		Q: s.queries(g.q.data), K: s.keys(g.k.data), V: s.keys(g.v.data), DO: s.queries(g.do.data),
 		DQ: s.queries(g.dq.data), DK: s.keys(g.dk.data), DV: s.keys(g.dv.data),
-		Deterministic: s.Pass == BackwardDeterministic,
+		Scale: float32(s.Scale()), Deterministic: s.Pass == BackwardDeterministic,
 	}
 }
 
 // time runs ahead warm-ups and then iters runs between events. The device is never idle between the last warm-up and
 // the last run, so that no launch's latency is measured.
-func (g *GPU) time(run func() error, ahead, iters int) ([]float64, error) {
+func (g *board) time(run func() error, ahead, iters int) ([]float64, error) {
 	for len(g.events) <= iters {
 		event, err := driver.NewEvent()
 		if err != nil {
@@ -213,7 +223,7 @@ func (g *GPU) time(run func() error, ahead, iters int) ([]float64, error) {
 }
 
 // close releases everything in the reverse of the order in which it is made.
-func (g *GPU) close() error {
+func (g *board) close() error {
 	var errs []error
 	for _, kernel := range g.kernels {
 		errs = append(errs, kernel.Close())

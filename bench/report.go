@@ -29,7 +29,8 @@ type Record struct {
 	Mask      sigattn.Mask     `json:"mask"`
 	HeadDim   int              `json:"head_dim"`
 	SeqLen    int              `json:"seq_len"`
-	Queries   int              `json:"queries,omitempty"` // of each sequence, where not seq_len
+	Queries   int              `json:"queries,omitempty"`   // of each sequence, where not seq_len
+	LogitStd  float64          `json:"logit_std,omitempty"` // of the logits, where not 1
 	Batch     int              `json:"batch"`
 	HeadsQ    int              `json:"heads_q"`
 	HeadsKV   int              `json:"heads_kv"`
@@ -75,7 +76,7 @@ func NewReport(device Device, schedule Schedule, results []Result) Report {
 func (r Result) record() Record {
 	s, ours := r.Shape, r.Series[0]
 	record := Record{
-		Pass: s.Pass, DType: s.DType, Mask: s.Mask, HeadDim: s.HeadDim, SeqLen: s.SeqLen, Queries: s.Queries,
+		Pass: s.Pass, DType: s.DType, Mask: s.Mask, HeadDim: s.HeadDim, SeqLen: s.SeqLen, Queries: s.Queries, LogitStd: s.LogitStd,
 		Batch: s.Batch, HeadsQ: s.HeadsQ, HeadsKV: s.HeadsKV,
 		Image: ours.Image.String(), MS: ours.Median(), TFLOPS: r.TFLOPS(ours), LimitedBy: r.Limit.Rate, Share: r.Share(),
 		RoundsMS: append([]float64{}, ours.MS...), Error: ours.Unavailable,

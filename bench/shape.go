@@ -3,6 +3,7 @@ package bench
 import (
 	"cmp"
 	"fmt"
+	"math"
 
 	"github.com/sigattn/sigattn"
 )
@@ -32,7 +33,12 @@ type Shape struct {
 	SeqLen  int // of keys
 	Queries int // of each sequence, its last ones; 0 stands for SeqLen
 	HeadDim int
+
+	LogitStd float64 // standard deviation of Scale·Q·Kᵀ for Q and K of N(0,1); 0 stands for 1
 }
+
+// Scale is that of the logits.
+func (s Shape) Scale() float64 { return cmp.Or(s.LogitStd, 1) / math.Sqrt(float64(s.HeadDim)) }
 
 // SeqLenQ is the number of queries of each sequence.
 func (s Shape) SeqLenQ() int { return cmp.Or(s.Queries, s.SeqLen) }
@@ -84,6 +90,9 @@ func (s Shape) String() string {
 	if s.Queries != 0 {
 		name += fmt.Sprintf("/q=%d", s.Queries)
 	}
+	if s.LogitStd != 0 {
+		name += fmt.Sprintf("/std=%v", s.LogitStd)
+	}
 	return name
 }
 
@@ -98,6 +107,8 @@ type Request struct {
 	Tokens   int // Batch·SeqLen of each shape, rounded down to whole sequences, at least one
 	Width    int // HeadsQ·HeadDim of each shape, rounded down to whole heads, at least one group
 	Group    int // query heads per KV head
+
+	LogitStd float64 // standard deviation of the logits; 0 stands for 1
 }
 
 // DefaultRequest is the comparison that the project's speed figures are made of.
@@ -131,6 +142,7 @@ func (r Request) Shapes() []Shape {
 							Pass: pass, DType: dtype, Mask: mask,
 							Batch: max(1, r.Tokens/seqLen), SeqLen: seqLen, Queries: queries,
 							HeadsQ: groups * r.Group, HeadsKV: groups, HeadDim: headDim,
+							LogitStd: r.LogitStd,
 						})
 					}
 				}

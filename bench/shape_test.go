@@ -2,6 +2,7 @@ package bench
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/sigattn/sigattn"
@@ -47,6 +48,18 @@ func TestFewerQueries(t *testing.T) {
 	}
 	if got, want := full.Bytes(), float64(2*8*16*128*(2*128+2*2048)); got != want {
 		t.Errorf("%v: %v bytes, want %v", full, got, want)
+	}
+}
+
+// Logits of standard deviation 4 are those of N(0,1) inputs, scaled.
+func TestLogitStd(t *testing.T) {
+	request := DefaultRequest()
+	if s := request.Shapes()[0]; s.Scale() != 1/math.Sqrt(64) || strings.Contains(s.String(), "std") {
+		t.Errorf("%v: scale %v, want 1/8", s, s.Scale())
+	}
+	request.LogitStd = 4
+	if s := request.Shapes()[0]; s.Scale() != 4/math.Sqrt(64) || !strings.HasSuffix(s.String(), "/std=4") {
+		t.Errorf("%v: scale %v, want 1/2", s, s.Scale())
 	}
 }
 

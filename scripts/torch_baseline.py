@@ -3,7 +3,7 @@
 
 One JSON object per line on stdin:
     {"backend": "flash"|"cudnn", "pass": "fwd"|"bwd"|"step", "dtype": "bf16"|"fp16", "batch": B, "heads": Hq, "heads_kv": Hkv,
-     "seq_len": T, "queries": Tq, "head_dim": d, "causal": true|false, "iters": n}
+     "seq_len": T, "queries": Tq, "head_dim": d, "scale": s, "causal": true|false, "iters": n}
 and one per line back: {"ms": [t1, ..., tn]}, the time of each run in milliseconds, or {"error": "why not"}.
 Ends with its input. Anything that libraries print goes to stderr.
 
@@ -37,14 +37,14 @@ def tensor(shape, dtype):
 class Problem:
     """The tensors of one shape and, for each backend seen, what a backward needs of its forward."""
 
-    def __init__(self, dtype, batch, heads, heads_kv, seq_len, queries, head_dim, causal):
+    def __init__(self, dtype, batch, heads, heads_kv, seq_len, queries, head_dim, scale, causal):
         if causal and queries != seq_len:
             raise ValueError("PyTorch aligns the causal mask of unequal lengths at its upper left corner")
         torch.manual_seed(1)
         query, key = (batch, heads, queries, head_dim), (batch, heads_kv, seq_len, head_dim)
         self.q, self.k, self.v = tensor(query, dtype), tensor(key, dtype), tensor(key, dtype)
         self.grad = tensor(query, dtype)
-        self.options = {"is_causal": causal}
+        self.options = {"is_causal": causal, "scale": scale}
         if heads != heads_kv:
             self.options["enable_gqa"] = True
         self.runs = {}  # (backend, pass) -> a function that launches one run
@@ -107,7 +107,7 @@ def main():
                 raise ValueError(f"backend {ask['backend']!r} is none of {', '.join(BACKENDS)}")
             if ask["pass"] not in PASSES:
                 raise ValueError(f"pass {ask['pass']!r} is none of {', '.join(PASSES)}")
-            names = ("batch", "heads", "heads_kv", "seq_len", "queries", "head_dim", "causal")
+            names = ("batch", "heads", "heads_kv", "seq_len", "queries", "head_dim", "scale", "causal")
             now = (DTYPES[ask["dtype"]], *(ask[name] for name in names))
             if now != shape:
                 shape, problem = None, None  # frees the old tensors before the new ones are made

@@ -21,6 +21,7 @@ import (
 type benchOptions struct {
 	request  bench.Request
 	tree     string
+	against  []string
 	sigmoid  string
 	schedule bench.Schedule
 	baseline string
@@ -51,7 +52,10 @@ implementation one turn of back-to-back runs between CUDA events; figures are me
 the rounds' own ratios. TFLOP/s count 4·B·H·T²·d for fwd, half if causal, and 2.5 times that for bwd; with --queries the
 pairs of a query and a key that it sees instead of T². "image" is the code that ran. "share" is the part of the rate
 that limits: the tensor cores' nominal one at the highest clock, by the instruction that the image uses, or the device's
-measured copy rate.`,
+measured copy rate.
+
+Where memory happens to lie changes a process's rates by several percent, up to 20 at short sequences. What is timed in
+turn in the same memory differs by less than one: compare kernels by --against.`,
 		Example: `  sigattn-gen bench
   sigattn-gen bench --baseline "python3 scripts/torch_baseline.py" --backends flash,cudnn
   sigattn-gen bench --head-dims 128 --passes fwd --format gobench | benchstat -col /impl -`,
@@ -64,9 +68,11 @@ measured copy rate.`,
 	flags.Var(newList(&o.request.HeadDims, gen.ParseHeadDim, strconv.Itoa), "head-dims", "head dims")
 	flags.Var(newNumbers(&o.request.SeqLens, maxSeqLen), "seq-lens", "sequence lengths, of keys")
 	flags.Var(count{&o.request.Queries, 0, maxSeqLen}, "queries", "query rows of each sequence, its last ones; 0 means as many as keys")
+	flags.Var(positive{&o.request.LogitStd}, "logit-std", "standard deviation of the logits, which scales them; 0 means 1")
 	flags.Var(newList(&o.request.DTypes, sigattn.ParseDType, sigattn.DType.String), "dtypes", "storage types")
 	flags.Var(newList(&o.request.Masks, sigattn.ParseMask, sigattn.Mask.String), "masks", "masks")
 	flags.StringVar(&o.tree, "tree", o.tree, "generated tree to time")
+	flags.StringSliceVar(&o.against, "against", nil, "other generated trees to time, in the same memory")
 	flags.Var(word{&o.sigmoid, []string{"accurate", "tanh"}}, "sigmoid", "evaluation of the sigmoid")
 	flags.Var(count{&o.request.Tokens, 1, maxSeqLen}, "tokens", "batch × sequence length")
 	flags.Var(count{&o.request.Width, 1, maxWidth}, "width", "query heads × head dim")
@@ -86,7 +92,14 @@ measured copy rate.`,
 }
 
 func (c *cli) bench(ctx context.Context, o benchOptions) error {
-	packages, err := readTree(o.tree)
+	others := make([][]*sigattn.Package, len(o.against))
+	for i, tree := range o.against {
+		var err error
+		if others[i], err = readTree("against", tree); err != nil {
+			return err
+		}
+	}
+	packages, err := readTree("tree", o.tree)
 	if err != nil {
 		return err
 	}
@@ -96,6 +109,9 @@ func (c *cli) bench(ctx context.Context, o benchOptions) error {
 	}
 	return bench.OnGPU(chooseFrom(packages, sigmoid), func(gpu *bench.GPU) error {
 		implementations := []bench.Implementation{gpu}
+		for i, tree := range o.against {
+			implementations = append(implementations, gpu.Other(tree, chooseFrom(others[i], sigmoid)))
+		}
 		if o.baseline != "" {
 			baseline, err := bench.StartBaseline(ctx, o.baseline)
 			if err != nil {

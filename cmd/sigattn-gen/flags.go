@@ -105,6 +105,30 @@ func (c count) String() string {
 // Type is what the help shows after the flag.
 func (c count) Type() string { return "int" }
 
+// positive is the value of a flag that takes a number of moderate size, or 0 for a default.
+type positive struct{ value *float64 }
+
+// Set reads the number.
+func (p positive) Set(s string) error {
+	const least, most = 1e-3, 1e3
+	x, err := strconv.ParseFloat(s, 64)
+	if err != nil || x != 0 && !(x >= least && x <= most) {
+		return illegal(s, fmt.Sprintf("numbers from %v to %v, and 0", least, most))
+	}
+	*p.value = x
+	return nil
+}
+
+func (p positive) String() string {
+	if p.value == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*p.value, 'g', -1, 64)
+}
+
+// Type is what the help shows after the flag.
+func (p positive) Type() string { return "number" }
+
 // word is the value of a flag that takes one of a few words.
 type word struct {
 	value *string

@@ -8,11 +8,11 @@ import (
 	"github.com/sigattn/sigattn/gen"
 )
 
-// readTree is the packages of the tree that --tree names.
-func readTree(dir string) ([]*sigattn.Package, error) {
+// readTree is the packages of the tree that a flag names.
+func readTree(flag, dir string) ([]*sigattn.Package, error) {
 	packages, err := gen.ReadTree(dir)
 	if err != nil {
-		return nil, &flagError{"tree", fmt.Errorf("%q is not legal; legal: a directory that sigattn-gen generated: %w", dir, err)}
+		return nil, &flagError{flag, fmt.Errorf("%q is not legal; legal: a directory that sigattn-gen generated: %w", dir, err)}
 	}
 	return packages, nil
 }

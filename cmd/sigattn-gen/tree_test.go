@@ -17,7 +17,7 @@ func TestReadTree(t *testing.T) {
 	if r.code != exitFine {
 		t.Fatal(r.stderr)
 	}
-	packages, err := readTree("attn")
+	packages, err := readTree("tree", "attn")
 	if err != nil {
 		t.Fatal(err)
 	}

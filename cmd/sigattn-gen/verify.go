@@ -69,7 +69,7 @@ func levelWords() []string {
 }
 
 func (c *cli) verify(ctx context.Context, names []string, o *verifyOptions) error {
-	packages, err := readTree(o.tree)
+	packages, err := readTree("tree", o.tree)
 	if err != nil {
 		return err
 	}
