@@ -149,7 +149,7 @@ __device__ __forceinline__ int visible_queries_begin(int, const Problem&) { retu
 // ---- common/sigmoid_tile_accurate.cuh
 // The accurate sigmoid for the fragments of a warpgroup's product, whose time it must fit into. With e = exp(x) the first form takes one
 // instruction behind the exponential where P is not scaled, else three. Where some e of a warp's tile is too large for it, the warp goes through
-// the tile again, from the e that it kept: where registers allow by a form that reaches further and then the long one, else by groups of columns.
+// the tile again, from the e that it kept, by the first of two forms that reaches far enough: the cubic or the long one.
 
 // ---- ptx/math.cuh
 // Special functions, NaN-keeping minima and saturating products, one PTX instruction each.
@@ -273,10 +273,10 @@ struct SigmoidTile {
     // stay within 5e-4 of either sign for 2.4 times as far as that of e - e^2, and the factor a leaves with O.
     static constexpr bool QUADRATIC = P_SCALE_LOG2 == 0;
     static constexpr float QUADRATIC_LIMIT = 0.0537f, QUADRATIC_FACTOR_LOG2 = -1.0f / 16, QUADRATIC_FACTOR = 0.95760328f;
-    static constexpr bool TWO_FORMS = QUADRATIC && THREADS <= 384;  // with more, no registers are left for the second
 
     // What P and e come times.
     static constexpr float FACTOR = QUADRATIC ? QUADRATIC_FACTOR : power_of_two(P_SCALE_LOG2);
+    static constexpr float FIRST_LIMIT = (QUADRATIC ? QUADRATIC_LIMIT : CUBIC_LIMIT) * FACTOR;
     static constexpr float FACTOR_LOG2 = QUADRATIC ? QUADRATIC_FACTOR_LOG2 : P_SCALE_LOG2;
 
     float scale, bias;  // of the exponent
@@ -286,8 +286,7 @@ struct SigmoidTile {
     // P = sigma(scale * S + bias), times FACTOR. What S was is lost.
     template <int COUNT>
     __device__ __forceinline__ void operator()(float (&s)[COUNT], Register (&p)[COUNT / 2]) const {
-        constexpr int PARTS = TWO_FORMS ? 2 : 1, PART = COUNT / PARTS;  // a half where the first form holds needs no other
-        constexpr float first_limit = (QUADRATIC ? QUADRATIC_LIMIT : CUBIC_LIMIT) * FACTOR;
+        constexpr int PARTS = QUADRATIC ? 2 : 1, PART = COUNT / PARTS;  // a half where the first form holds needs no other
         int largest_of[PARTS] = {};
 #pragma unroll
         for (int i = 0; i < COUNT; i += 2) {
@@ -299,38 +298,33 @@ struct SigmoidTile {
         int largest = 0;
 #pragma unroll
         for (int part = 0; part < PARTS; ++part) largest = max(largest, largest_of[part]);
-        if (all_below(largest, first_limit)) return;
-        if (TWO_FORMS && all_below(largest, CUBIC_LIMIT * FACTOR)) {
-#pragma unroll
-            for (int part = 0; part < PARTS; ++part) {
-                if (all_below(largest_of[part], first_limit)) continue;
-#pragma unroll
-                for (int i = part * PART; i < part * PART + PART; i += 2) p[i / 2] = pack(cubic(s[i]), cubic(s[i + 1]));
-            }
-            return;
-        }
-        if (!QUADRATIC || TWO_FORMS) {
-            if (all_below(largest, SIGMOID_BOUND * FACTOR))
-                rebuild<true, COUNT>(s, p, 0);
-            else
-                rebuild<false, COUNT>(s, p, 0);
-            return;
-        }
-        constexpr int GROUP = 8;  // of a thread's values: 16 columns
-#pragma unroll
-        for (int first = 0; first < COUNT; first += GROUP) {
-            largest = 0;
-#pragma unroll
-            for (int i = first; i < first + GROUP; i += 2) largest = larger(largest, s[i], s[i + 1]);
-            if (!all_below(largest, first_limit)) rebuild<false, GROUP>(s, p, first);
+        if (all_below(largest, FIRST_LIMIT)) return;
+        if (QUADRATIC && all_below(largest, CUBIC_LIMIT * FACTOR)) {
+            rebuild_near(s, p, largest_of);
+        } else if (all_below(largest, SIGMOID_BOUND * FACTOR)) {
+            rebuild<true>(s, p);
+        } else {
+            rebuild<false>(s, p);
         }
     }
 
-    // P of some values by the long form, from e.
-    template <bool BOUNDED, int VALUES, int COUNT>
-    static __device__ __forceinline__ void rebuild(const float (&e)[COUNT], Register (&p)[COUNT / 2], int first) {
+    // P by the cubic form, from e, in those parts of the columns where the first does not hold.
+    template <int COUNT, int PARTS>
+    static __device__ __forceinline__ void rebuild_near(const float (&e)[COUNT], Register (&p)[COUNT / 2], const int (&largest_of)[PARTS]) {
+        constexpr int PART = COUNT / PARTS;
 #pragma unroll
-        for (int i = first; i < first + VALUES; i += 4) {
+        for (int part = 0; part < PARTS; ++part) {
+            if (all_below(largest_of[part], FIRST_LIMIT)) continue;
+#pragma unroll
+            for (int i = part * PART; i < part * PART + PART; i += 2) p[i / 2] = pack(cubic(e[i]), cubic(e[i + 1]));
+        }
+    }
+
+    // P by the long form, from e.
+    template <bool BOUNDED, int COUNT>
+    static __device__ __forceinline__ void rebuild(const float (&e)[COUNT], Register (&p)[COUNT / 2]) {
+#pragma unroll
+        for (int i = 0; i < COUNT; i += 4) {
             float four[4] = {e[i], e[i + 1], e[i + 2], e[i + 3]};
             sigmoid_long<BOUNDED>(four, FACTOR);
             p[i / 2] = pack(four[0], four[1]);
@@ -444,8 +438,6 @@ __device__ __forceinline__ bool block_or(bool flag) {
 
 // ---- ptx/cluster.cuh
 // Clusters: blocks that run together and read each other's shared memory (sm_90 and later). A launch without clusters has them of one block.
-
-constexpr int MOST_CLUSTER_BLOCKS = 8;  // that every device takes
 
 // The block's number in its cluster, and how many there are.
 __device__ __forceinline__ int cluster_rank() {
@@ -863,6 +855,8 @@ struct Walk {
     __device__ __forceinline__ bool valid() const { return row0 >= 0 && (!SPLIT || key < keys); }
     // Whether the mask cuts the key tile: some rows do not see some keys.
     __device__ __forceinline__ bool cut(const Problem& problem) const { return key >= whole_tiles(row0, problem); }
+    // How many of the key tiles from this one on the mask may cut, the last ones.
+    __device__ __forceinline__ int cut_tiles(const Problem& problem) const { return max(keys - max(whole_tiles(row0, problem), key), 0); }
 
     __device__ __forceinline__ void next_tile(const Problem& problem) {
         ++round;
@@ -911,6 +905,7 @@ constexpr bool CONTINUOUS = Q_TILES > 1;  // the pipeline runs on from one query
 // Shared memory, from a multiple of 1024 bytes: barriers and what Q is of | Q | the ring of K | the ring of V.
 constexpr int Q_PLACE = 1024, K_RING = Q_PLACE + Q_TILES * CONSUMERS * Q_BYTES, V_RING = K_RING + STAGES * KV_BYTES;
 static_assert(SHARED_BYTES == V_RING + STAGES * KV_BYTES + 1024 && THREADS == (CONSUMERS + 1) * 128 && STAGES == 2);
+static_assert(Q_TILES * CONSUMERS <= 8);
 static_assert(!SPLIT || (CONSUMERS == 1 && Q_TILES == 1 && 64 * HEAD_DIM * 4 <= 2 * STAGES * KV_BYTES));
 
 struct Shared {
@@ -929,6 +924,8 @@ struct Shared {
     __device__ __forceinline__ unsigned o_full(int tile, int consumer) const { return q_full(Q_TILES + tile, consumer); }
     // What Q is of: its first row, where its key tiles end, head and batch.
     __device__ __forceinline__ unsigned tile(int tile, int consumer) const { return base + 512 + 16 * (tile * CONSUMERS + consumer); }
+    // How many of the key tiles the mask may cut, the last ones.
+    __device__ __forceinline__ unsigned cut(int tile, int consumer) const { return base + 640 + 4 * (tile * CONSUMERS + consumer); }
     // Where SPLIT: this block's part of O, in the place of the rings, and whether it came with care.
     __device__ __forceinline__ unsigned part() const { return base + K_RING; }
     __device__ __forceinline__ unsigned careful() const { return base + 768; }
@@ -952,6 +949,7 @@ __device__ __forceinline__ void load_ring(const ForwardTensorParams& params, con
 __device__ __forceinline__ void load_query(const ForwardTensorParams& params, const Shared shared) {
     const Walk at(params.plain.problem);
     store_shared_16(shared.tile(0, 0), make_uint4(at.valid() ? at.row0 : -1, at.keys, at.head, at.batch));
+    store_shared(shared.cut(0, 0), at.cut_tiles(params.plain.problem));
     load_tile(shared.q(0, 0), params.q_map, shared.q_full(0, 0), 64, at.head, at.row0, at.batch);
 }
 
@@ -973,6 +971,7 @@ __device__ __forceinline__ void load_queries(const ForwardTensorParams& params, 
             }
             if (left < Q_TILES) continue;
             store_shared_16(tile, make_uint4(more ? at.row0 + consumer * 64 : -1, at.keys, at.head, at.batch));
+            store_shared(shared.cut(turn.slot(), consumer), at.cut_tiles(params.plain.problem));
             if (more)
                 load_tile(place, params.q_map, full, 64, at.row0 + consumer * 64, at.head, at.batch);
             else
@@ -1005,12 +1004,13 @@ struct Consumer {
     const ForwardTensorParams& params;
     const Shared shared;
     const SigmoidTile sigmoid;
-    int key;                 // the key tile of S
     struct {                 // in one register
         unsigned parity : 1;    // of the slots of V; K is a slot ahead
+        unsigned begins : 1;    // the next product makes O anew
         unsigned spoiled : 1;   // some O was not finite
         unsigned careful : 1;   // the second run
         unsigned turn : 2;      // of S = Q K^T among the Q tiles
+        int whole : 26;         // key tiles that every row of the block's sees whole, from that of S on; 0 and less behind them
     } is = {};
 
     using Scores = float[TILE_N / 2];
@@ -1019,12 +1019,7 @@ struct Consumer {
 
     __device__ __forceinline__ Consumer(const ForwardTensorParams& params, const Shared shared)
         : params(params), shared(shared), sigmoid(params.plain.problem) {
-        clear();
-    }
-
-    __device__ __forceinline__ void clear() {
-#pragma unroll
-        for (int i = 0; i < HEAD_DIM / 2; ++i) asm volatile("mov.b32 %0, 0;" : "=f"(o[i]));
+        forget(o);
     }
 
     // Who this is, read anew where it is used: no register is free to keep it.
@@ -1036,6 +1031,9 @@ struct Consumer {
 
     // An address for a descriptor, which has no room for what stands above the 18 bits within a block: its rank in a cluster.
     static __device__ __forceinline__ unsigned within_block(unsigned smem) { return SPLIT ? smem & 0x3ffff : smem; }
+
+    // The flag, which is the first bit, taken out each time: no register is free to keep it for two steps.
+    __device__ __forceinline__ unsigned parity() const { return opaque(__builtin_bit_cast(unsigned, is)) & 1; }
 
     // Gives a slot back, a lane per warp.
     __device__ __forceinline__ void release(unsigned empty) {
@@ -1051,22 +1049,23 @@ struct Consumer {
         wgmma_commit();
     }
 
-    // Starts O += P V.
+    // Starts O += P V, or O = P V.
     __device__ __forceinline__ void multiply_values(const Probabilities& p, int slot) {
         const Descriptor v = descriptor(within_block(opaque_shared().v(slot)), TILE_N * PANEL_ROW);
 #pragma unroll
         for (int step = 0; step < V_STEPS; ++step) {
             const Register a[4] = {p[4 * step], p[4 * step + 1], p[4 * step + 2], p[4 * step + 3]};
-            wgmma_rows(o, a, further(v, step * 16 * PANEL_ROW), 1);
+            wgmma_rows(o, a, further(v, step * 16 * PANEL_ROW), step > 0 || !is.begins);
         }
         wgmma_commit();
+        is.begins = false;
     }
 
     // Clears P where the row does not see the key.
     __device__ __forceinline__ void hide(Probabilities& p) {
         const Problem& problem = params.plain.problem;
         const int first = row0(), row = thread() / 32 * 16 + thread() % 32 / 4, packed = packed_heads(problem);
-        const int column = key * TILE_N + 2 * (thread() & 3);
+        const int column = (keys() - cut() - is.whole) * TILE_N + 2 * (thread() & 3);
 #pragma unroll
         for (int i = 0; i < TILE_N / 4; ++i) {
             const int query = first + (row + 8 * (i & 1)) / packed;
@@ -1080,21 +1079,21 @@ struct Consumer {
     // Enters the query tile whose Q comes next; false behind the last.
     __device__ __forceinline__ bool enter() {
         mbarrier_wait(opaque_shared().q_full(q_slot(), consumer()), is.turn / Q_TILES % 2);
-        key = SPLIT ? Walk(params.plain.problem).key : 0;
+        is.whole = keys() - cut() - (SPLIT ? Walk(params.plain.problem).key : 0);
         return row0() >= 0;
     }
 
-    // Of S: its first row, where its key tiles end, and which of these come behind those that every row of the block's sees whole.
+    // Of S: its first row, where its key tiles end, and how many of these the mask may cut, the last ones.
     __device__ __forceinline__ unsigned tile() const { return opaque_shared().tile(q_slot(), consumer()); }
     __device__ __forceinline__ int row0() const { return load_shared(tile()); }
     __device__ __forceinline__ int keys() const { return load_shared(tile() + 4); }
-    __device__ __forceinline__ int whole() const { return whole_tiles(row0() - consumer() * 64, params.plain.problem); }
+    __device__ __forceinline__ int cut() const { return load_shared(opaque_shared().cut(q_slot(), consumer())); }
 
     // P of the first key tile, before the first step.
     template <int SLOT>
     __device__ __forceinline__ void begin(Probabilities& p) {
         Scores s;
-        mbarrier_wait(shared.k_full(SLOT), is.parity);
+        mbarrier_wait(shared.k_full(SLOT), parity());
         pin(s);
         wgmma_fence();
         multiply_queries(s, SLOT);
@@ -1102,7 +1101,7 @@ struct Consumer {
         pin(s);
         release(shared.k_empty(SLOT));
         sigmoid(s, p);
-        if (key >= whole()) hide(p);
+        if (is.whole <= 0) hide(p);
     }
 
     // One step of the pipeline: `p` is P of the key tile in the slot; `next` becomes that of the one ahead, which the mask may cut where the step is
@@ -1110,18 +1109,18 @@ struct Consumer {
     template <int SLOT>
     __device__ __forceinline__ void step(Probabilities& p, Probabilities& next, bool plain) {
         Scores s;
-        mbarrier_wait(shared.k_full(SLOT ^ 1), is.parity ^ SLOT);
+        mbarrier_wait(shared.k_full(SLOT ^ 1), parity() ^ SLOT);
         pin(s);
         wgmma_fence();
         multiply_queries(s, SLOT ^ 1);
-        mbarrier_wait(shared.v_full(SLOT), is.parity);
+        mbarrier_wait(shared.v_full(SLOT), parity());
         wgmma_fence();
         multiply_values(p, SLOT);
         wgmma_wait<1>();
         pin(s);
         release(shared.k_empty(SLOT ^ 1));
         sigmoid(s, next);
-        if (!plain && key >= whole()) hide(next);
+        if (!plain && is.whole <= 0) hide(next);
         wgmma_wait<0>();
         pin(o);
         pin(p);
@@ -1132,7 +1131,7 @@ struct Consumer {
     // The last step, which has nothing ahead.
     template <int SLOT>
     __device__ __forceinline__ void finish(Probabilities& p) {
-        mbarrier_wait(shared.v_full(SLOT), is.parity);
+        mbarrier_wait(shared.v_full(SLOT), parity());
         pin(p);
         pin(o);
         wgmma_fence();
@@ -1148,7 +1147,7 @@ struct Consumer {
     // Moves on by one key tile, to the next query tile after the last; at the end of the pipeline's run it finishes that, and is false.
     template <int SLOT>
     __device__ __forceinline__ bool advance(Probabilities& p, Probabilities& next) {
-        const bool last = ++key == keys();
+        const bool last = --is.whole <= 0 && is.whole + cut() == 0;
         if (last) {
             if (CONTINUOUS) ++is.turn;
             if (!CONTINUOUS || !enter()) {
@@ -1163,10 +1162,9 @@ struct Consumer {
 
     // Moves on by as many pairs of key tiles as every row sees whole, within this query tile.
     __device__ __forceinline__ void advance_pairs(Probabilities& even, Probabilities& odd) {
-        for (int pairs = ((SPLIT ? min(whole(), keys()) : whole()) - 1 - key) / 2; pairs > 0; --pairs) {
+        for (; is.whole > 2; is.whole -= 2) {
             step<0>(even, odd, true);
             step<1>(odd, even, true);
-            key += 2;
         }
     }
 
@@ -1175,7 +1173,7 @@ struct Consumer {
         Probabilities even, odd;
         int slot = 0;
         is.parity = is.turn = 0;
-        if (SPLIT) clear();
+        is.begins = true;
         while (enter()) {
             if (slot == 0)
                 begin<0>(even);
@@ -1192,6 +1190,10 @@ struct Consumer {
             }
             if (CONTINUOUS || SPLIT) break;
             ++is.turn;
+        }
+        if (SPLIT && is.begins) {  // this block has no keys
+#pragma unroll
+            for (int i = 0; i < HEAD_DIM / 2; ++i) o[i] = 0.0f;
         }
     }
 
@@ -1216,7 +1218,7 @@ struct Consumer {
         fence_async_shared();
         __syncwarp();
         release(opaque_shared().o_full(stored_slot(), consumer()));
-        clear();
+        is.begins = true;
         is.spoiled |= zero != 0.0f;
     }
 
@@ -1248,13 +1250,14 @@ struct Consumer {
         const int row = thread() / 32 * 16 + thread() % 32 / 4, packed = packed_heads(problem);
         // A block may end once the others have been at the barrier: what they read of it is used before, or not read.
         for (int n = at.row0 + row / packed < problem.seq_len_q ? rank : HEAD_DIM / 8; n < problem.head_dim / 8; n += blocks) {
-            float part[MOST_CLUSTER_BLOCKS][4], sum[4] = {};
+            constexpr int AT_ONCE = 8;
+            float part[AT_ONCE][4], sum[4] = {};
+            for (int first = 0; first < blocks; first += AT_ONCE) {
 #pragma unroll
-            for (int block = 0; block < MOST_CLUSTER_BLOCKS; ++block) load_cluster(cluster_address(own + n * 128 * 16, min(block, blocks - 1)), part[block]);
+                for (int i = 0; i < AT_ONCE; ++i) load_cluster(cluster_address(own + n * 128 * 16, min(first + i, blocks - 1)), part[i]);
 #pragma unroll
-            for (int block = 0; block < MOST_CLUSTER_BLOCKS; ++block)
-#pragma unroll
-                for (int i = 0; i < 4; ++i) sum[i] += block < blocks ? part[block][i] : 0.0f;
+                for (int i = 0; i < 4 * AT_ONCE; ++i) sum[i % 4] += first + i / 4 < blocks ? part[i / 4][i % 4] : 0.0f;
+            }
             const int column = 8 * n + 2 * (thread() & 3);
 #pragma unroll
             for (int half = 0; half < 2; ++half) {

@@ -1,7 +1,7 @@
 #pragma once
 // The accurate sigmoid for the fragments of a warpgroup's product, whose time it must fit into. With e = exp(x) the first form takes one
 // instruction behind the exponential where P is not scaled, else three. Where some e of a warp's tile is too large for it, the warp goes through
-// the tile again, from the e that it kept: where registers allow by a form that reaches further and then the long one, else by groups of columns.
+// the tile again, from the e that it kept, by the first of two forms that reaches far enough: the cubic or the long one.
 #include "../ptx/math.cuh"
 #include "dtype.cuh"
 #include "params.cuh"
@@ -15,10 +15,10 @@ struct SigmoidTile {
     // stay within 5e-4 of either sign for 2.4 times as far as that of e - e^2, and the factor a leaves with O.
     static constexpr bool QUADRATIC = P_SCALE_LOG2 == 0;
     static constexpr float QUADRATIC_LIMIT = 0.0537f, QUADRATIC_FACTOR_LOG2 = -1.0f / 16, QUADRATIC_FACTOR = 0.95760328f;
-    static constexpr bool TWO_FORMS = QUADRATIC && THREADS <= 384;  // with more, no registers are left for the second
 
     // What P and e come times.
     static constexpr float FACTOR = QUADRATIC ? QUADRATIC_FACTOR : power_of_two(P_SCALE_LOG2);
+    static constexpr float FIRST_LIMIT = (QUADRATIC ? QUADRATIC_LIMIT : CUBIC_LIMIT) * FACTOR;
     static constexpr float FACTOR_LOG2 = QUADRATIC ? QUADRATIC_FACTOR_LOG2 : P_SCALE_LOG2;
 
     float scale, bias;  // of the exponent
@@ -28,8 +28,7 @@ struct SigmoidTile {
     // P = sigma(scale * S + bias), times FACTOR. What S was is lost.
     template <int COUNT>
     __device__ __forceinline__ void operator()(float (&s)[COUNT], Register (&p)[COUNT / 2]) const {
-        constexpr int PARTS = TWO_FORMS ? 2 : 1, PART = COUNT / PARTS;  // a half where the first form holds needs no other
-        constexpr float first_limit = (QUADRATIC ? QUADRATIC_LIMIT : CUBIC_LIMIT) * FACTOR;
+        constexpr int PARTS = QUADRATIC ? 2 : 1, PART = COUNT / PARTS;  // a half where the first form holds needs no other
         int largest_of[PARTS] = {};
 #pragma unroll
         for (int i = 0; i < COUNT; i += 2) {
@@ -41,38 +40,33 @@ struct SigmoidTile {
         int largest = 0;
 #pragma unroll
         for (int part = 0; part < PARTS; ++part) largest = max(largest, largest_of[part]);
-        if (all_below(largest, first_limit)) return;
-        if (TWO_FORMS && all_below(largest, CUBIC_LIMIT * FACTOR)) {
-#pragma unroll
-            for (int part = 0; part < PARTS; ++part) {
-                if (all_below(largest_of[part], first_limit)) continue;
-#pragma unroll
-                for (int i = part * PART; i < part * PART + PART; i += 2) p[i / 2] = pack(cubic(s[i]), cubic(s[i + 1]));
-            }
-            return;
-        }
-        if (!QUADRATIC || TWO_FORMS) {
-            if (all_below(largest, SIGMOID_BOUND * FACTOR))
-                rebuild<true, COUNT>(s, p, 0);
-            else
-                rebuild<false, COUNT>(s, p, 0);
-            return;
-        }
-        constexpr int GROUP = 8;  // of a thread's values: 16 columns
-#pragma unroll
-        for (int first = 0; first < COUNT; first += GROUP) {
-            largest = 0;
-#pragma unroll
-            for (int i = first; i < first + GROUP; i += 2) largest = larger(largest, s[i], s[i + 1]);
-            if (!all_below(largest, first_limit)) rebuild<false, GROUP>(s, p, first);
+        if (all_below(largest, FIRST_LIMIT)) return;
+        if (QUADRATIC && all_below(largest, CUBIC_LIMIT * FACTOR)) {
+            rebuild_near(s, p, largest_of);
+        } else if (all_below(largest, SIGMOID_BOUND * FACTOR)) {
+            rebuild<true>(s, p);
+        } else {
+            rebuild<false>(s, p);
         }
     }
 
-    // P of some values by the long form, from e.
-    template <bool BOUNDED, int VALUES, int COUNT>
-    static __device__ __forceinline__ void rebuild(const float (&e)[COUNT], Register (&p)[COUNT / 2], int first) {
+    // P by the cubic form, from e, in those parts of the columns where the first does not hold.
+    template <int COUNT, int PARTS>
+    static __device__ __forceinline__ void rebuild_near(const float (&e)[COUNT], Register (&p)[COUNT / 2], const int (&largest_of)[PARTS]) {
+        constexpr int PART = COUNT / PARTS;
 #pragma unroll
-        for (int i = first; i < first + VALUES; i += 4) {
+        for (int part = 0; part < PARTS; ++part) {
+            if (all_below(largest_of[part], FIRST_LIMIT)) continue;
+#pragma unroll
+            for (int i = part * PART; i < part * PART + PART; i += 2) p[i / 2] = pack(cubic(e[i]), cubic(e[i + 1]));
+        }
+    }
+
+    // P by the long form, from e.
+    template <bool BOUNDED, int COUNT>
+    static __device__ __forceinline__ void rebuild(const float (&e)[COUNT], Register (&p)[COUNT / 2]) {
+#pragma unroll
+        for (int i = 0; i < COUNT; i += 4) {
             float four[4] = {e[i], e[i + 1], e[i + 2], e[i + 3]};
             sigmoid_long<BOUNDED>(four, FACTOR);
             p[i / 2] = pack(four[0], four[1]);

@@ -1,8 +1,6 @@
 #pragma once
 // Clusters: blocks that run together and read each other's shared memory (sm_90 and later). A launch without clusters has them of one block.
 
-constexpr int MOST_CLUSTER_BLOCKS = 8;  // that every device takes
-
 // The block's number in its cluster, and how many there are.
 __device__ __forceinline__ int cluster_rank() {
     unsigned rank;

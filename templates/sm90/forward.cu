@@ -35,6 +35,7 @@ constexpr bool CONTINUOUS = Q_TILES > 1;  // the pipeline runs on from one query
 // Shared memory, from a multiple of 1024 bytes: barriers and what Q is of | Q | the ring of K | the ring of V.
 constexpr int Q_PLACE = 1024, K_RING = Q_PLACE + Q_TILES * CONSUMERS * Q_BYTES, V_RING = K_RING + STAGES * KV_BYTES;
 static_assert(SHARED_BYTES == V_RING + STAGES * KV_BYTES + 1024 && THREADS == (CONSUMERS + 1) * 128 && STAGES == 2);
+static_assert(Q_TILES * CONSUMERS <= 8);
 static_assert(!SPLIT || (CONSUMERS == 1 && Q_TILES == 1 && 64 * HEAD_DIM * 4 <= 2 * STAGES * KV_BYTES));
 
 struct Shared {
@@ -53,6 +54,8 @@ struct Shared {
     __device__ __forceinline__ unsigned o_full(int tile, int consumer) const { return q_full(Q_TILES + tile, consumer); }
     // What Q is of: its first row, where its key tiles end, head and batch.
     __device__ __forceinline__ unsigned tile(int tile, int consumer) const { return base + 512 + 16 * (tile * CONSUMERS + consumer); }
+    // How many of the key tiles the mask may cut, the last ones.
+    __device__ __forceinline__ unsigned cut(int tile, int consumer) const { return base + 640 + 4 * (tile * CONSUMERS + consumer); }
     // Where SPLIT: this block's part of O, in the place of the rings, and whether it came with care.
     __device__ __forceinline__ unsigned part() const { return base + K_RING; }
     __device__ __forceinline__ unsigned careful() const { return base + 768; }
@@ -76,6 +79,7 @@ __device__ __forceinline__ void load_ring(const ForwardTensorParams& params, con
 __device__ __forceinline__ void load_query(const ForwardTensorParams& params, const Shared shared) {
     const Walk at(params.plain.problem);
     store_shared_16(shared.tile(0, 0), make_uint4(at.valid() ? at.row0 : -1, at.keys, at.head, at.batch));
+    store_shared(shared.cut(0, 0), at.cut_tiles(params.plain.problem));
     load_tile(shared.q(0, 0), params.q_map, shared.q_full(0, 0), 64, at.head, at.row0, at.batch);
 }
 
@@ -97,6 +101,7 @@ __device__ __forceinline__ void load_queries(const ForwardTensorParams& params, 
             }
             if (left < Q_TILES) continue;
             store_shared_16(tile, make_uint4(more ? at.row0 + consumer * 64 : -1, at.keys, at.head, at.batch));
+            store_shared(shared.cut(turn.slot(), consumer), at.cut_tiles(params.plain.problem));
             if (more)
                 load_tile(place, params.q_map, full, 64, at.row0 + consumer * 64, at.head, at.batch);
             else
@@ -129,12 +134,13 @@ struct Consumer {
     const ForwardTensorParams& params;
     const Shared shared;
     const SigmoidTile sigmoid;
-    int key;                 // the key tile of S
     struct {                 // in one register
         unsigned parity : 1;    // of the slots of V; K is a slot ahead
+        unsigned begins : 1;    // the next product makes O anew
         unsigned spoiled : 1;   // some O was not finite
         unsigned careful : 1;   // the second run
         unsigned turn : 2;      // of S = Q K^T among the Q tiles
+        int whole : 26;         // key tiles that every row of the block's sees whole, from that of S on; 0 and less behind them
     } is = {};
 
     using Scores = float[TILE_N / 2];
@@ -143,12 +149,7 @@ struct Consumer {
 
     __device__ __forceinline__ Consumer(const ForwardTensorParams& params, const Shared shared)
         : params(params), shared(shared), sigmoid(params.plain.problem) {
-        clear();
-    }
-
-    __device__ __forceinline__ void clear() {
-#pragma unroll
-        for (int i = 0; i < HEAD_DIM / 2; ++i) asm volatile("mov.b32 %0, 0;" : "=f"(o[i]));
+        forget(o);
     }
 
     // Who this is, read anew where it is used: no register is free to keep it.
@@ -160,6 +161,9 @@ struct Consumer {
 
     // An address for a descriptor, which has no room for what stands above the 18 bits within a block: its rank in a cluster.
     static __device__ __forceinline__ unsigned within_block(unsigned smem) { return SPLIT ? smem & 0x3ffff : smem; }
+
+    // The flag, which is the first bit, taken out each time: no register is free to keep it for two steps.
+    __device__ __forceinline__ unsigned parity() const { return opaque(__builtin_bit_cast(unsigned, is)) & 1; }
 
     // Gives a slot back, a lane per warp.
     __device__ __forceinline__ void release(unsigned empty) {
@@ -175,22 +179,23 @@ struct Consumer {
         wgmma_commit();
     }
 
-    // Starts O += P V.
+    // Starts O += P V, or O = P V.
     __device__ __forceinline__ void multiply_values(const Probabilities& p, int slot) {
         const Descriptor v = descriptor(within_block(opaque_shared().v(slot)), TILE_N * PANEL_ROW);
 #pragma unroll
         for (int step = 0; step < V_STEPS; ++step) {
             const Register a[4] = {p[4 * step], p[4 * step + 1], p[4 * step + 2], p[4 * step + 3]};
-            wgmma_rows(o, a, further(v, step * 16 * PANEL_ROW), 1);
+            wgmma_rows(o, a, further(v, step * 16 * PANEL_ROW), step > 0 || !is.begins);
         }
         wgmma_commit();
+        is.begins = false;
     }
 
     // Clears P where the row does not see the key.
     __device__ __forceinline__ void hide(Probabilities& p) {
         const Problem& problem = params.plain.problem;
         const int first = row0(), row = thread() / 32 * 16 + thread() % 32 / 4, packed = packed_heads(problem);
-        const int column = key * TILE_N + 2 * (thread() & 3);
+        const int column = (keys() - cut() - is.whole) * TILE_N + 2 * (thread() & 3);
 #pragma unroll
         for (int i = 0; i < TILE_N / 4; ++i) {
             const int query = first + (row + 8 * (i & 1)) / packed;
@@ -204,21 +209,21 @@ struct Consumer {
     // Enters the query tile whose Q comes next; false behind the last.
     __device__ __forceinline__ bool enter() {
         mbarrier_wait(opaque_shared().q_full(q_slot(), consumer()), is.turn / Q_TILES % 2);
-        key = SPLIT ? Walk(params.plain.problem).key : 0;
+        is.whole = keys() - cut() - (SPLIT ? Walk(params.plain.problem).key : 0);
         return row0() >= 0;
     }
 
-    // Of S: its first row, where its key tiles end, and which of these come behind those that every row of the block's sees whole.
+    // Of S: its first row, where its key tiles end, and how many of these the mask may cut, the last ones.
     __device__ __forceinline__ unsigned tile() const { return opaque_shared().tile(q_slot(), consumer()); }
     __device__ __forceinline__ int row0() const { return load_shared(tile()); }
     __device__ __forceinline__ int keys() const { return load_shared(tile() + 4); }
-    __device__ __forceinline__ int whole() const { return whole_tiles(row0() - consumer() * 64, params.plain.problem); }
+    __device__ __forceinline__ int cut() const { return load_shared(opaque_shared().cut(q_slot(), consumer())); }
 
     // P of the first key tile, before the first step.
     template <int SLOT>
     __device__ __forceinline__ void begin(Probabilities& p) {
         Scores s;
-        mbarrier_wait(shared.k_full(SLOT), is.parity);
+        mbarrier_wait(shared.k_full(SLOT), parity());
         pin(s);
         wgmma_fence();
         multiply_queries(s, SLOT);
@@ -226,7 +231,7 @@ struct Consumer {
         pin(s);
         release(shared.k_empty(SLOT));
         sigmoid(s, p);
-        if (key >= whole()) hide(p);
+        if (is.whole <= 0) hide(p);
     }
 
     // One step of the pipeline: `p` is P of the key tile in the slot; `next` becomes that of the one ahead, which the mask may cut where the step is
@@ -234,18 +239,18 @@ struct Consumer {
     template <int SLOT>
     __device__ __forceinline__ void step(Probabilities& p, Probabilities& next, bool plain) {
         Scores s;
-        mbarrier_wait(shared.k_full(SLOT ^ 1), is.parity ^ SLOT);
+        mbarrier_wait(shared.k_full(SLOT ^ 1), parity() ^ SLOT);
         pin(s);
         wgmma_fence();
         multiply_queries(s, SLOT ^ 1);
-        mbarrier_wait(shared.v_full(SLOT), is.parity);
+        mbarrier_wait(shared.v_full(SLOT), parity());
         wgmma_fence();
         multiply_values(p, SLOT);
         wgmma_wait<1>();
         pin(s);
         release(shared.k_empty(SLOT ^ 1));
         sigmoid(s, next);
-        if (!plain && key >= whole()) hide(next);
+        if (!plain && is.whole <= 0) hide(next);
         wgmma_wait<0>();
         pin(o);
         pin(p);
@@ -256,7 +261,7 @@ struct Consumer {
     // The last step, which has nothing ahead.
     template <int SLOT>
     __device__ __forceinline__ void finish(Probabilities& p) {
-        mbarrier_wait(shared.v_full(SLOT), is.parity);
+        mbarrier_wait(shared.v_full(SLOT), parity());
         pin(p);
         pin(o);
         wgmma_fence();
@@ -272,7 +277,7 @@ struct Consumer {
     // Moves on by one key tile, to the next query tile after the last; at the end of the pipeline's run it finishes that, and is false.
     template <int SLOT>
     __device__ __forceinline__ bool advance(Probabilities& p, Probabilities& next) {
-        const bool last = ++key == keys();
+        const bool last = --is.whole <= 0 && is.whole + cut() == 0;
         if (last) {
             if (CONTINUOUS) ++is.turn;
             if (!CONTINUOUS || !enter()) {
@@ -287,10 +292,9 @@ struct Consumer {
 
     // Moves on by as many pairs of key tiles as every row sees whole, within this query tile.
     __device__ __forceinline__ void advance_pairs(Probabilities& even, Probabilities& odd) {
-        for (int pairs = ((SPLIT ? min(whole(), keys()) : whole()) - 1 - key) / 2; pairs > 0; --pairs) {
+        for (; is.whole > 2; is.whole -= 2) {
             step<0>(even, odd, true);
             step<1>(odd, even, true);
-            key += 2;
         }
     }
 
@@ -299,7 +303,7 @@ struct Consumer {
         Probabilities even, odd;
         int slot = 0;
         is.parity = is.turn = 0;
-        if (SPLIT) clear();
+        is.begins = true;
         while (enter()) {
             if (slot == 0)
                 begin<0>(even);
@@ -316,6 +320,10 @@ struct Consumer {
             }
             if (CONTINUOUS || SPLIT) break;
             ++is.turn;
+        }
+        if (SPLIT && is.begins) {  // this block has no keys
+#pragma unroll
+            for (int i = 0; i < HEAD_DIM / 2; ++i) o[i] = 0.0f;
         }
     }
 
@@ -340,7 +348,7 @@ struct Consumer {
         fence_async_shared();
         __syncwarp();
         release(opaque_shared().o_full(stored_slot(), consumer()));
-        clear();
+        is.begins = true;
         is.spoiled |= zero != 0.0f;
     }
 
@@ -372,13 +380,14 @@ struct Consumer {
         const int row = thread() / 32 * 16 + thread() % 32 / 4, packed = packed_heads(problem);
         // A block may end once the others have been at the barrier: what they read of it is used before, or not read.
         for (int n = at.row0 + row / packed < problem.seq_len_q ? rank : HEAD_DIM / 8; n < problem.head_dim / 8; n += blocks) {
-            float part[MOST_CLUSTER_BLOCKS][4], sum[4] = {};
+            constexpr int AT_ONCE = 8;
+            float part[AT_ONCE][4], sum[4] = {};
+            for (int first = 0; first < blocks; first += AT_ONCE) {
 #pragma unroll
-            for (int block = 0; block < MOST_CLUSTER_BLOCKS; ++block) load_cluster(cluster_address(own + n * 128 * 16, min(block, blocks - 1)), part[block]);
+                for (int i = 0; i < AT_ONCE; ++i) load_cluster(cluster_address(own + n * 128 * 16, min(first + i, blocks - 1)), part[i]);
 #pragma unroll
-            for (int block = 0; block < MOST_CLUSTER_BLOCKS; ++block)
-#pragma unroll
-                for (int i = 0; i < 4; ++i) sum[i] += block < blocks ? part[block][i] : 0.0f;
+                for (int i = 0; i < 4 * AT_ONCE; ++i) sum[i % 4] += first + i / 4 < blocks ? part[i / 4][i % 4] : 0.0f;
+            }
             const int column = 8 * n + 2 * (thread() & 3);
 #pragma unroll
             for (int half = 0; half < 2; ++half) {

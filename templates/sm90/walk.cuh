@@ -26,6 +26,8 @@ struct Walk {
     __device__ __forceinline__ bool valid() const { return row0 >= 0 && (!SPLIT || key < keys); }
     // Whether the mask cuts the key tile: some rows do not see some keys.
     __device__ __forceinline__ bool cut(const Problem& problem) const { return key >= whole_tiles(row0, problem); }
+    // How many of the key tiles from this one on the mask may cut, the last ones.
+    __device__ __forceinline__ int cut_tiles(const Problem& problem) const { return max(keys - max(whole_tiles(row0, problem), key), 0); }
 
     __device__ __forceinline__ void next_tile(const Problem& problem) {
         ++round;
