@@ -4,9 +4,8 @@ import "github.com/sigattn/sigattn/internal/driver"
 
 // For few query rows the blocks of a cluster share the keys of each tile of them, and add up what they have of O.
 
-// maxSplit is how many blocks a cluster may have on every device that has clusters: MOST_CLUSTER_BLOCKS of the kernel, which reads the
-// parts of as many.
-const maxSplit = 8
+// maxSplit is how many blocks a cluster may have on a device of compute capability 9.0. More than eight must be allowed.
+const maxSplit = 16
 
 // clusterCounts are how many clusters run at once on the device, by their blocks. SMs come in groups of not always the same
 // number, and a cluster lies within one.
@@ -14,6 +13,9 @@ type clusterCounts [maxSplit + 1]uint32
 
 // countClusters asks the driver.
 func (i *image) countClusters() (counts clusterCounts, err error) {
+	if err := i.function.SetAttribute(driver.FuncLargeClusters, 1); err != nil {
+		return counts, err
+	}
 	for blocks := uint32(1); blocks <= maxSplit; blocks++ {
 		n, err := i.function.MaxActiveClusters(driver.Launch{
 			Blocks: blocks, Cluster: blocks, Threads: uint32(i.Threads), SharedBytes: uint32(i.SharedBytes),

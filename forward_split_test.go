@@ -11,7 +11,7 @@ func splitting() []KernelInfo {
 func unloadedSplitting() *Kernel {
 	k := unloaded(splitting()...)
 	k.processors = 132
-	k.mapped[ForwardSplit].clusters = clusterCounts{0, 132, 66, 42, 32, 26, 21, 18, 14}
+	k.mapped[ForwardSplit].clusters = clusterCounts{0, 132, 66, 42, 32, 26, 21, 18, 14, 8, 8, 8, 8, 8, 8, 8, 6}
 	return k
 }
 
@@ -26,11 +26,11 @@ func TestSplitKeys(t *testing.T) {
 	}{
 		"8 heads of 128 queries":      {shape{1, 128, 65536, 8, 8, 128}, geometry{112, 7}, ForwardSplit},
 		"one query of 32 heads":       {shape{1, 1, 4096, 32, 32, 128}, geometry{128, 4}, ForwardSplit},
-		"one query of 8 times 4":      {shape{1, 1, 4096, 32, 8, 128}, geometry{64, 8}, ForwardSplit},
+		"one query of 8 times 4":      {shape{1, 1, 4096, 32, 8, 128}, geometry{88, 11}, ForwardSplit}, // 8 clusters of 16 do not run at once
 		"of 8 times 6":                {shape{1, 1, 4096, 48, 8, 128}, geometry{120, 5}, ForwardSplit}, // two heads together
-		"17 queries of 4 heads":       {shape{1, 17, 4096, 4, 1, 128}, geometry{16, 8}, ForwardSplit},  // 16 to a tile
+		"17 queries of 4 heads":       {shape{1, 17, 4096, 4, 1, 128}, geometry{32, 16}, ForwardSplit}, // 16 to a tile
 		"one query of 33 heads":       {shape{1, 1, 4096, 33, 33, 64}, geometry{99, 3}, ForwardSplit},
-		"one query of one head":       {shape{1, 1, 1 << 20, 1, 1, 128}, geometry{8, 8}, ForwardSplit},
+		"one query of one head":       {shape{1, 1, 1 << 20, 1, 1, 128}, geometry{16, 16}, ForwardSplit},
 		"keys for five blocks":        {shape{1, 64, 5 * 128, 2, 2, 128}, geometry{10, 5}, ForwardSplit},
 		"one key tile":                {shape{1, 64, 128, 2, 2, 128}, geometry{2, 1}, ForwardSplit},
 		"a key more":                  {shape{1, 64, 129, 2, 2, 128}, geometry{2, 1}, ForwardSplit},

@@ -133,7 +133,7 @@ func TestClustersAreLaunched(t *testing.T) {
 		for _, c := range []struct {
 			keys            int
 			blocks, cluster uint32
-		}{{4096, 32, 8}, {100, 4, 1}} {
+		}{{4096, 64, 16}, {100, 4, 1}} {
 			if err := k.Forward(7, forwardArgs(shape{1, 64, c.keys, 4, 2, 128})); err != nil {
 				t.Fatal(err)
 			}

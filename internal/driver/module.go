@@ -18,10 +18,11 @@ type FunctionAttribute int32
 
 // Function attributes (CU_FUNC_ATTRIBUTE_… in cuda.h).
 const (
-	FuncSharedBytes    FunctionAttribute = 1 // static, per block
-	FuncLocalBytes     FunctionAttribute = 3 // per thread: stack and spills
-	FuncRegisters      FunctionAttribute = 4 // per thread
-	FuncMaxSharedBytes FunctionAttribute = 8 // dynamic, per block; must be set above 48 KB
+	FuncSharedBytes    FunctionAttribute = 1  // static, per block
+	FuncLocalBytes     FunctionAttribute = 3  // per thread: stack and spills
+	FuncRegisters      FunctionAttribute = 4  // per thread
+	FuncMaxSharedBytes FunctionAttribute = 8  // dynamic, per block; must be set above 48 KB
+	FuncLargeClusters  FunctionAttribute = 14 // whether clusters may have more than eight blocks, where the device takes them
 )
 
 // JIT options (CUjit_option in cuda.h).

@@ -26,8 +26,8 @@ type cluster struct {
 	cut     bool          // a warp was ended for a fault, so that what others wait for may not come
 }
 
-// maxClusterBlocks is what every device takes.
-const maxClusterBlocks = 8
+// maxClusterBlocks is what a device of compute capability 9.0 takes, where the kernel allows more than eight.
+const maxClusterBlocks = 16
 
 func newCluster(l *launch) *cluster {
 	c := &cluster{launch: l, agents: newAgents(l)}

@@ -85,6 +85,7 @@ const (
 	funcLocalBytes      = 3
 	funcRegisters       = 4
 	funcMaxDynamicBytes = 8
+	funcLargeClusters   = 14
 )
 
 func (d *Driver) function(h uintptr) *emulator.Kernel {
@@ -115,6 +116,8 @@ func funcSetAttribute(d *Driver, a []uintptr) result {
 	switch {
 	case kernel == nil:
 		return invalidHandle
+	case a[1] == funcLargeClusters && a[2] == 1:
+		return success // emulator.Launch's clusters are as large as a device's
 	case a[1] != funcMaxDynamicBytes || int(int32(a[2])) < 0 || int(int32(a[2]))+kernel.StaticShared() > blockShared:
 		return invalidValue
 	}

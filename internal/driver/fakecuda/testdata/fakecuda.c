@@ -30,7 +30,7 @@ static __thread uintptr_t current;
 
 struct function {
     char name[112];
-    int max_shared, param_bytes;
+    int large_clusters, max_shared, param_bytes;
 };
 
 // What a kernel of this name takes.
@@ -117,6 +117,7 @@ CUresult cuModuleLoadDataEx(struct function** m, const char* image, unsigned n, 
     pthread_mutex_unlock(&lock);
     strncpy(f->name, image + (ptx ? 4 : 6), sizeof f->name - 1);
     f->name[strcspn(f->name, " \n")] = 0;
+    f->large_clusters = 0;
     f->max_shared = 49152;
     f->param_bytes = param_bytes(f->name);
     *m = f;
@@ -131,6 +132,7 @@ CUresult cuModuleGetFunction(struct function** f, struct function* m, const char
 CUresult cuFuncGetAttribute(int* v, int a, struct function* f) { NEED_CONTEXT; *v = a == 4 ? 128 : a == 8 ? f->max_shared : 0; return SUCCESS; }
 CUresult cuFuncSetAttribute(struct function* f, int a, int v) {
     NEED_CONTEXT;
+    if (a == 14) { f->large_clusters = v; return SUCCESS; }
     if (a != 8 || v > now.shared_bytes) return INVALID_VALUE;
     f->max_shared = v;
     return SUCCESS;
@@ -154,7 +156,7 @@ struct config { unsigned grid[3], block[3], shared; uintptr_t stream; struct att
 CUresult cuLaunchKernelEx(struct config* c, struct function* f, void** params, void** extra) {
     NEED_CONTEXT;
     const unsigned* cluster = c->attributes->value;
-    if (c->count != 1 || c->attributes->id != 4 || cluster[0] < 2 || cluster[1] != 1 || cluster[2] != 1 || c->grid[0] % cluster[0]) return INVALID_VALUE;
+    if (c->count != 1 || c->attributes->id != 4 || cluster[0] < 2 || cluster[0] > (f->large_clusters ? 16 : 8) || cluster[1] != 1 || cluster[2] != 1 || c->grid[0] % cluster[0]) return INVALID_VALUE;
     CUresult code = cuLaunchKernel(f, c->grid[0], c->grid[1], c->grid[2], c->block[0], c->block[1], c->block[2], c->shared, c->stream, params, extra);
     if (code == SUCCESS && now.record) records[recorded - 1].cluster = cluster[0];
     return code;
