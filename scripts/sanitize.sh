@@ -17,6 +17,10 @@ trap 'rm -f "$log"' EXIT
 # on kernels of 30 lines. The emulator searches all of them for races.
 arriving='in sigattn_bwd(dkv)?_sm8[0-9]_d(96|128|192|256)_|in sigattn_bwd(ord|dkv|dq)?_sm90_'
 
+# initcheck does not see what bulk copies store, as the sums of dQ that this kernel reads. docs/experiments.md shows that too,
+# and the emulator looks for such reads.
+unseen='kernel_substring=sigattn_bwdfin_sm90'
+
 # racecheck leaves hazards out behind a highest number of them, which kernels of head dims 192 and 256 reach.
 export NV_COMPUTE_SANITIZER_MAX_RACECHECK_HAZARDS=50000000
 
@@ -24,6 +28,7 @@ status=0
 for tool in ${TOOLS:-memcheck racecheck initcheck}; do
     echo "== $tool"
     flags=(--error-exitcode 3)
+    [ "$tool" != initcheck ] || flags+=(--kernel-name-exclude "$unseen")
     [ "$tool" != racecheck ] || flags=(--racecheck-report analysis --print-limit 1000000)
     compute-sanitizer --tool "$tool" "${flags[@]}" "$bin" verify --on gpu --level short --bare "$@" 2>&1 | tee "$log" || status=1
     if [ "$tool" != racecheck ]; then
