@@ -40,6 +40,7 @@ for tool in ${TOOLS:-memcheck racecheck initcheck}; do
     others=$(grep -vE "$arriving" <<< "$races" || true)
     if ! grep -q 'RACECHECK SUMMARY' "$log" || [ -n "$others" ]; then
         echo "racecheck: not clean"
+        sort <<< "$others" | uniq -c | sort -rn | sed -n 1,20p
         status=1
     elif [ -n "$races" ]; then
         echo "racecheck: clean but for $(wc -l <<< "$races") reports of kernels whose handovers it misjudges"
