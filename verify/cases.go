@@ -114,7 +114,7 @@ func (g *grid) edges() {
 	g.add("whole tiles", Case{Shape: g.shape(1, 1, 1, whole, whole)})
 	g.add("group", Case{Shape: g.shape(2, 4, 2, 29, 31)})
 	// On few multiprocessors a block takes several query tiles, of odd numbers of key tiles, and the last head has no next one.
-	for _, k := range []Kind{Normal, NonFinite} {
+	for _, k := range []Kind{Normal, NonFinite, HiddenValues} {
 		g.add("turns", Case{Shape: g.shape(5, 1, 1, t.m+5, 2*t.n+11), Inputs: k})
 	}
 	g.add("idle", Case{Shape: g.shape(6, 1, 1, 5, 7)}) // there, pairs of heads or the last head's row tiles leave a block without any

@@ -53,6 +53,7 @@ var equivalent = map[string]string{
 	"bwd_sm90_d64: registers not fenced, 5 of 9":  "the fence before S of the tile ahead covers it: nothing is written between",
 	"bwd_sm90_d64: shuffle over another distance": "every key tile has a query that sees it, so that it is not executed",
 	"bwd_sm90_d64: accumulator not cleared":       "every key tile has a query that sees it, so that no gradient is stored as it began",
+	"fwd_sm90_d128: proxies not fenced, fence_async_shared();  // copies come again to where this thread read or wrote":                                                         "O, which the first run writes there, is fenced where it is written, and nothing is read there",
 	"fwd_sm90_d128: barrier dropped, barrier_sync(1 + consumer(), 128);  // no warp's products read Q any more":                                                                 "every warp has started, and this one waited for, a product behind those",
 	"bwd_sm90_d128: bound one further, for (int head = keys.first_head(problem); head < keys.end_head; ++head) store_dbias(head, 0.0f);:13":                                     "every key tile has a query that sees it, so that it is not executed",
 	"bwd_sm90_d128: bound one nearer, for (int head = keys.first_head(problem); head < keys.end_head; ++head) store_dbias(head, 0.0f);:13":                                      "every key tile has a query that sees it, so that it is not executed",
