@@ -230,9 +230,13 @@ func buildReduce(c *compiler, in *ptx.Instruction) func(*warp) {
 	}
 }
 
+// atomicWord is the aligned word at the start of bytes, for blocks that run at once: allocations are aligned, and emulated addresses
+// with them.
+func atomicWord(at []byte) *uint32 { return (*uint32)(unsafe.Pointer(&at[0])) }
+
 // addAtomically adds to an aligned word among blocks that run at once.
 func addAtomically(at []byte, x uint32, add func(a, b uint32) uint32) (old uint32) {
-	p := (*uint32)(unsafe.Pointer(&at[0])) // allocations are aligned, and emulated addresses with them
+	p := atomicWord(at)
 	for {
 		old = atomic.LoadUint32(p)
 		if atomic.CompareAndSwapUint32(p, old, add(old, x)) {
@@ -256,7 +260,7 @@ func buildAcquire(c *compiler, _ *ptx.Instruction) func(*warp) {
 				return
 			}
 			w.noteGlobalRead(lane, buffer, offset, 4)
-			w.r[d][lane] = atomic.LoadUint32((*uint32)(unsafe.Pointer(&buffer.data[offset])))
+			w.r[d][lane] = atomic.LoadUint32(atomicWord(buffer.data[offset:]))
 		})
 		w.yield()
 		runtime.Gosched()
@@ -289,7 +293,7 @@ func buildRelease(c *compiler, _ *ptx.Instruction) func(*warp) {
 				return
 			}
 			noteGlobalWrite(buffer, offset, 4)
-			atomic.StoreUint32((*uint32)(unsafe.Pointer(&buffer.data[offset])), w.r[value][lane])
+			atomic.StoreUint32(atomicWord(buffer.data[offset:]), w.r[value][lane])
 		})
 	}
 }
