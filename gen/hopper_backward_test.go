@@ -90,7 +90,7 @@ func TestTunedHopperBackwardTilesArePlans(t *testing.T) {
 	for _, headDim := range kernelHeadDims {
 		passes := []sigattn.Pass{sigattn.BackwardFused, sigattn.BackwardOrdered}
 		if headDim > maxFusedHeadDim {
-			passes = []sigattn.Pass{sigattn.BackwardDKV}
+			passes = []sigattn.Pass{sigattn.BackwardDKV, sigattn.BackwardDQ}
 		}
 		for _, pass := range passes {
 			tunedBackward(t, pass, headDim)

@@ -23,10 +23,10 @@ func TestWgmmaProducts(t *testing.T) {
 func tunedBackward(t *testing.T, pass sigattn.Pass, headDim int) Plan {
 	t.Helper()
 	spec := Spec{sigattn.SM90, pass, headDim, sigattn.BF16, sigattn.Causal, sigattn.Accurate}
-	tile, _ := Best(spec)
+	tile, ok := Best(spec)
 	plan, err := NewPlan(spec, tile)
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || !ok {
+		t.Fatalf("%v with head dim %d: %v", pass, headDim, err)
 	}
 	return plan
 }
