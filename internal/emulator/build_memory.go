@@ -246,11 +246,13 @@ func addAtomically(at []byte, x uint32, add func(a, b uint32) uint32) (old uint3
 }
 
 // buildAcquire makes ld.acquire of a word that another block, which may run at once, stores with st.release. It is a test that may
-// be made again and again, so that others run first. Blocks begin in order: one that tests while no earlier one runs, and nothing
-// happens in it, waits for a later one, which a device need not have begun.
+// be made again and again, so that others run first. Where no block that runs does anything else, they wait for one that a device
+// need not have begun.
 func buildAcquire(c *compiler, _ *ptx.Instruction) func(*warp) {
 	d, at := c.slot(0), c.addressOperand(1)
 	return func(w *warp) {
+		l := w.block.launch
+		released := l.releases.Load()
 		var a vec64
 		at.lanes(w, &a)
 		each(w.active, func(lane int) {
@@ -264,17 +266,22 @@ func buildAcquire(c *compiler, _ *ptx.Instruction) func(*warp) {
 		})
 		w.yield()
 		runtime.Gosched()
-		if w.block.launch.earliest(w.block.cluster.index) && w.stalls() {
-			w.report(Report{Kind: Deadlock, Detail: fmt.Sprintf("warp %d loads again and again what no earlier block will store", w.index)}, w.active)
+		if !w.stalls() {
+			return
+		}
+		w.block.cluster.worker.stalled.Store(released + 1)
+		if l.allStalled() {
+			w.report(Report{Kind: Deadlock, Detail: fmt.Sprintf("warp %d loads again and again what no block that runs will store", w.index)}, w.active)
 			w.stop()
 		}
 	}
 }
 
-// earliest reports whether all clusters before one have ended.
-func (l *launch) earliest(cluster int) bool {
-	for i := range l.running {
-		if l.running[i].Load() < int64(cluster) {
+// allStalled reports whether every cluster that runs only tests what another one would have to release, since the last release.
+func (l *launch) allStalled() bool {
+	now := l.releases.Load() + 1
+	for i := range l.workers {
+		if w := &l.workers[i]; !w.done.Load() && w.stalled.Load() != now {
 			return false
 		}
 	}
@@ -295,5 +302,6 @@ func buildRelease(c *compiler, _ *ptx.Instruction) func(*warp) {
 			noteGlobalWrite(buffer, offset, 4)
 			atomic.StoreUint32(atomicWord(buffer.data[offset:]), w.r[value][lane])
 		})
+		w.block.launch.releases.Add(1)
 	}
 }

@@ -13,6 +13,7 @@ import (
 // the launch has none, each block is a cluster of its own.
 type cluster struct {
 	*launch
+	worker  *worker
 	index   int // in the grid of clusters
 	agents  agents
 	blocks  []*block // by rank
@@ -29,8 +30,8 @@ type cluster struct {
 // maxClusterBlocks is what a device of compute capability 9.0 takes, where the kernel allows more than eight.
 const maxClusterBlocks = 16
 
-func newCluster(l *launch) *cluster {
-	c := &cluster{launch: l, agents: newAgents(l)}
+func newCluster(l *launch, by *worker) *cluster {
+	c := &cluster{launch: l, worker: by, agents: newAgents(l)}
 	c.epochs = make([]uint32, c.agents.count)
 	for rank := range l.clusterSize() {
 		c.blocks = append(c.blocks, newBlock(c, rank))

@@ -30,13 +30,22 @@ type launch struct {
 	buffers []*allocation
 	options Options
 
-	next    atomic.Int64   // cluster
-	running []atomic.Int64 // cluster of each worker
+	next    atomic.Int64 // cluster
+	workers []worker
 	stop    atomic.Bool
+	// How many words blocks have released to others.
+	releases atomic.Int64
 
 	mu      sync.Mutex
 	reports map[reportKey]*Report
 	dropped map[reportKey]bool
+}
+
+// worker runs clusters.
+type worker struct {
+	done atomic.Bool
+	// The launch's releases, and one more, when its cluster could do nothing but test again what others release; else 0.
+	stalled atomic.Int64
 }
 
 // reportKey tells reports apart.
@@ -57,17 +66,17 @@ func (k *Kernel) Run(m *Memory, of Launch, o Options) error {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	var all sync.WaitGroup
-	l.running = make([]atomic.Int64, min(workers, clusters))
-	for worker := range l.running {
+	l.workers = make([]worker, min(workers, clusters))
+	for i := range l.workers {
 		all.Go(func() {
-			c := newCluster(l)
-			defer l.running[worker].Store(int64(clusters))
+			c := newCluster(l, &l.workers[i])
+			defer c.worker.done.Store(true)
 			for !l.stopped() {
 				i := int(l.next.Add(1)) - 1
 				if i >= clusters {
 					return
 				}
-				l.running[worker].Store(int64(i))
+				c.worker.stalled.Store(0)
 				c.run(i)
 			}
 		})
