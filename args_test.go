@@ -269,7 +269,8 @@ func TestBackwardPlan(t *testing.T) {
 			a.Deterministic = deterministic
 		}
 	}
-	type grids [3]uint32 // of the kernels for dK and dV, for dQ, and of the one that finishes
+	const processors = 11 // fewer than there are key tiles, and more
+	type grids [3]uint32  // of the kernels for dK and dV, for dQ, and of the one that finishes
 	cases := []struct {
 		name    string
 		kernels []KernelInfo
@@ -290,17 +291,17 @@ func TestBackwardPlan(t *testing.T) {
 			biasTiles: 10, bytes: 2 * 8 * 10 * 4,
 		}},
 		{"deterministic", all, usual, bare(false, true), grids{4 * 2 * 2, 10 * 8 * 2, 0}, backwardPlan{biasTiles: 10}},
-		{"in order with bias", ordered(), usual, bare(true, true), grids{4 * 2 * 2, 0, 5*8*2 + 8}, backwardPlan{
-			convertTiles: 5, biasTiles: 4 * 8, accumBytes: 2 * 8 * 320 * 128 * 4, zeroOffset: 2 * 8 * 320 * 128 * 4, zeroBytes: 2 * 8 * 5 * 4,
+		{"in order with bias", ordered(), usual, bare(true, true), grids{processors, 0, 5*8*2 + 8}, backwardPlan{
+			convertTiles: 5, biasTiles: 4 * 8, accumBytes: 2 * 8 * 320 * 128 * 4, zeroOffset: 2 * 8 * 320 * 128 * 4, zeroBytes: 16 + 2*8*5*4,
 			partialOffset: 2*8*320*128*4 + 512, bytes: 2*8*320*128*4 + 512 + 2*8*4*8*4,
 		}},
-		{"in order, keys a tile later than queries", ordered(), shape{2, 564, 500, 8, 2, 64}, bare(false, true), grids{4 * 2 * 2, 0, 9 * 8 * 2}, backwardPlan{
-			convertTiles: 9, biasTiles: 4 * 8, accumBytes: 2 * 8 * 576 * 128 * 4, zeroBytes: 2*8*576*128*4 + 2*8*9*4,
-			bytes: 2*8*576*128*4 + 2*8*9*4,
+		{"in order, keys a tile later than queries", ordered(), shape{2, 564, 500, 8, 2, 64}, bare(false, true), grids{processors, 0, 9 * 8 * 2}, backwardPlan{
+			convertTiles: 9, biasTiles: 4 * 8, accumBytes: 2 * 8 * 576 * 128 * 4, zeroBytes: 2*8*576*128*4 + 16 + 2*8*9*4,
+			bytes: 2*8*576*128*4 + 16 + 2*8*9*4,
 		}},
-		{"in order, by less", ordered(), shape{2, 563, 500, 8, 2, 64}, bare(false, true), grids{4 * 2 * 2, 0, 9 * 8 * 2}, backwardPlan{
-			convertTiles: 9, biasTiles: 4 * 8, accumBytes: 2 * 8 * 576 * 128 * 4, zeroOffset: 2 * 8 * 576 * 128 * 4, zeroBytes: 2 * 8 * 9 * 4,
-			bytes: 2*8*576*128*4 + 2*8*9*4,
+		{"in order, by less", ordered(), shape{2, 563, 500, 8, 2, 64}, bare(false, true), grids{processors, 0, 9 * 8 * 2}, backwardPlan{
+			convertTiles: 9, biasTiles: 4 * 8, accumBytes: 2 * 8 * 576 * 128 * 4, zeroOffset: 2 * 8 * 576 * 128 * 4, zeroBytes: 16 + 2*8*9*4,
+			bytes: 2*8*576*128*4 + 16 + 2*8*9*4,
 		}},
 		{"no fused kernel", []KernelInfo{all[2], all[3], all[4]}, usual, bare(true, false), grids{4 * 2 * 2, 10 * 8 * 2, 8}, backwardPlan{
 			biasTiles: 10, bytes: 2 * 8 * 10 * 4,
@@ -317,6 +318,7 @@ func TestBackwardPlan(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			k := unloaded(c.kernels...)
+			k.processors = processors
 			args := backwardArgs(c.shape)
 			c.change(&args)
 			got, err := k.backwardPlan("", &args)

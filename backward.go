@@ -13,9 +13,9 @@ import (
 //
 // Workspace may be used again once the stream has passed this call. A package without the fast kernels for the device
 // runs deterministically in either case. On a device of compute capability 9.0 each kernel is the image for sm_90 where each
-// tensor that it maps has a tensor map, by the rule of ForwardImage: Q, K, V, DO, DK and DV for a kernel that makes all three
-// gradients, in either mode, or dK and dV; Q, K, V, DO and DQ for one that makes dQ. A package that has only deterministic
-// kernels for sm_90 runs them in the fast mode too, where each of their tensors has a map.
+// tensor that it maps has a tensor map, by the rule of ForwardImage: Q, K, V and DO for a kernel that makes all three
+// gradients, in either mode; DK and DV too for one that makes dK and dV; Q, K, V, DO and DQ for one that makes dQ. A package that
+// has only deterministic kernels for sm_90 runs them in the fast mode too, where each of their tensors has a map.
 func (k *Kernel) Backward(stream Stream, args BackwardArgs) error {
 	plan, err := k.backwardPlan("Backward", &args)
 	if err != nil {
@@ -92,11 +92,17 @@ func (k *Kernel) launchBackward(stream Stream, l *backwardLaunch, a *BackwardArg
 			{&params.DQMap, &a.DQ, own},
 		}
 		return launchMapped(k, l.image, stream, l.geometry, &params, maps[:])
+	case l.image.Pass == BackwardDKV:
+		params := abi.BackwardDKVTensorParams{Plain: *plain}
+		maps := [...]mapping{
+			{&params.QMap, &a.Q, rows}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.DOMap, &a.DO, rows},
+			{&params.DKMap, &a.DK, own}, {&params.DVMap, &a.DV, own},
+		}
+		return launchMapped(k, l.image, stream, l.geometry, &params, maps[:])
 	default:
 		params := abi.BackwardTensorParams{Plain: *plain}
 		maps := [...]mapping{
 			{&params.QMap, &a.Q, rows}, {&params.KMap, &a.K, keys}, {&params.VMap, &a.V, keys}, {&params.DOMap, &a.DO, rows},
-			{&params.DKMap, &a.DK, own}, {&params.DVMap, &a.DV, own},
 		}
 		return launchMapped(k, l.image, stream, l.geometry, &params, maps[:])
 	}
@@ -153,7 +159,7 @@ func checkBackward(headDim int, plan *backwardPlan, a *BackwardArgs) (p abi.Back
 		DBiasTiles:   int32(plan.biasTiles),
 		ConvertTiles: int32(plan.convertTiles),
 	}
-	if plan.accumBytes > 0 {
+	if plan.zeroBytes > 0 {
 		p.DQAccum = uintptr(a.Workspace)
 	}
 	if a.DBias != 0 {

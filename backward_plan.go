@@ -26,8 +26,8 @@ var backwardNames = [...]string{"Q", "K", "V", "DO", "DQ", "DK", "DV"}
 
 // mappedBy are the tensors that sm_90's kernels take through tensor maps.
 var mappedBy = [...]tensorSet{
-	BackwardFused:   inputs | setDK | setDV,
-	BackwardOrdered: inputs | setDK | setDV,
+	BackwardFused:   inputs,
+	BackwardOrdered: inputs,
 	BackwardDKV:     inputs | setDK | setDV,
 	BackwardDQ:      inputs | setDQ,
 }
@@ -155,7 +155,7 @@ func (k *Kernel) planBackward(op string, a *BackwardArgs, unmapped tensorSet) (b
 	if b.queries != nil {
 		err = p.separate(c, a, b)
 	} else {
-		err = p.fused(c, a, b)
+		err = p.fused(c, a, b, k.processors)
 	}
 	if err != nil || a.DBias == 0 {
 		return p, err
@@ -164,7 +164,7 @@ func (k *Kernel) planBackward(op string, a *BackwardArgs, unmapped tensorSet) (b
 }
 
 // fused plans a kernel that adds dQ up in the workspace, and one that converts the sums.
-func (p *backwardPlan) fused(c checker, a *BackwardArgs, b backwardKernels) (err error) {
+func (p *backwardPlan) fused(c checker, a *BackwardArgs, b backwardKernels, processors uint32) (err error) {
 	rows, heads, batch := b.keys.TileM, a.Q.Heads, a.Q.Batch
 	p.convertTiles = ceilDiv(int64(a.Q.SeqLen), int64(rows))
 	p.biasTiles = b.keys.biasPartials(a.K.SeqLen, b.keys.TileN)
@@ -179,22 +179,34 @@ func (p *backwardPlan) fused(c checker, a *BackwardArgs, b backwardKernels) (err
 		return err
 	}
 	p.bytes, p.zeroBytes = p.accumBytes, p.accumBytes
-	if b.keys.Pass == BackwardOrdered {
-		return p.addTurns(c, a, rows)
+	if b.keys.mapped() {
+		return p.addCounters(c, a, b.keys, processors)
 	}
 	return nil
 }
 
-// addTurns gives the workspace a counter for each query tile, of the key tiles in its sums. The one that comes first stores, so that
-// sums are zeroed only where the causal mask may leave query tiles that see no key.
-func (p *backwardPlan) addTurns(c checker, a *BackwardArgs, rows int) error {
-	turns, err := c.workspacePart(p.convertTiles, int64(a.Q.Heads), int64(a.Q.Batch), 4)
-	p.bytes += turns
-	p.zeroBytes += turns
-	if a.Q.SeqLen-a.K.SeqLen < rows {
-		p.zeroOffset, p.zeroBytes = p.accumBytes, turns
+// taskBytes is the size of the workspace's counter of the key tiles that blocks have taken.
+const taskBytes = 16
+
+// addCounters has blocks stay on their SMs and take key tiles, which a counter in the workspace counts. In deterministic mode there is
+// one for each query tile too, of the key tiles in its sums. The one that comes first stores, so that sums are zeroed only where the
+// causal mask may leave query tiles that see no key.
+func (p *backwardPlan) addCounters(c checker, a *BackwardArgs, keys *image, processors uint32) (err error) {
+	p.launches[0].blocks = min(p.launches[0].blocks, processors)
+	counters := int64(taskBytes)
+	if keys.Pass == BackwardOrdered {
+		turns, err := c.workspacePart(p.convertTiles, int64(a.Q.Heads), int64(a.Q.Batch), 4)
+		if err != nil {
+			return err
+		}
+		counters += turns
+		if a.Q.SeqLen-a.K.SeqLen < keys.TileM {
+			p.zeroOffset, p.zeroBytes = p.accumBytes, 0
+		}
 	}
-	return err
+	p.bytes += counters
+	p.zeroBytes += counters
+	return nil
 }
 
 // separate plans a kernel for dK and dV, and one for dQ. The one that finishes has only the bias gradient to add up.

@@ -41,28 +41,28 @@ func TestBackwardKernels(t *testing.T) {
 	}{
 		{"all", append(bothFused(), bothPairs()...), fast, map[string]string{
 			"": "bwd sm_90, bwdfin sm_90", "DQ": "bwd sm_90, bwdfin sm_90",
-			"K": "bwd sm_80, bwdfin sm_80", "DK": "bwd sm_80, bwdfin sm_80",
-		}, map[string]int64{"": 6 * 6, "DQ": 6 * 6, "K": 8, "DK": 8}, 2*8*384*128*4 + 2*8*36*4},
+			"K": "bwd sm_80, bwdfin sm_80", "DK": "bwd sm_90, bwdfin sm_90",
+		}, map[string]int64{"": 6 * 6, "DQ": 6 * 6, "K": 8, "DK": 6 * 6}, 2*8*384*128*4 + 256 + 2*8*36*4},
 		{"all", append(bothFused(), bothPairs()...), deterministic, map[string]string{
 			"": "bwddkv sm_90, bwddq sm_90, bwdfin sm_80", "DQ": "bwddkv sm_90, bwddq sm_80, bwdfin sm_80",
 			"K": "bwddkv sm_80, bwddq sm_80, bwdfin sm_80", "DK": "bwddkv sm_80, bwddq sm_90, bwdfin sm_80",
 		}, map[string]int64{"": 24, "DQ": 10, "K": 10, "DK": 24}, 2 * 8 * 24 * 4},
 		{"in order for sm_90", append(ordered(), plain...), deterministic, map[string]string{
 			"": "bwdord sm_90, bwdfin sm_90", "DQ": "bwdord sm_90, bwdfin sm_90",
-			"K": "bwddkv sm_80, bwddq sm_80, bwdfin sm_80", "DK": "bwddkv sm_80, bwddq sm_80, bwdfin sm_80",
-		}, map[string]int64{"": 32, "DQ": 32, "K": 10, "DK": 10}, 2*8*320*128*4 + 512 + 2*8*32*4},
+			"K": "bwddkv sm_80, bwddq sm_80, bwdfin sm_80", "DK": "bwdord sm_90, bwdfin sm_90",
+		}, map[string]int64{"": 32, "DQ": 32, "K": 10, "DK": 32}, 2*8*320*128*4 + 512 + 2*8*32*4},
 		{"in order for sm_90", append(ordered(), plain...), fast, map[string]string{
 			"": "bwdord sm_90, bwdfin sm_90", "DQ": "bwdord sm_90, bwdfin sm_90",
-			"K": "bwd sm_80, bwdfin sm_80", "DK": "bwd sm_80, bwdfin sm_80",
-		}, map[string]int64{"": 32, "DQ": 32, "K": 8, "DK": 8}, 2*8*320*128*4 + 512 + 2*8*32*4},
+			"K": "bwd sm_80, bwdfin sm_80", "DK": "bwdord sm_90, bwdfin sm_90",
+		}, map[string]int64{"": 32, "DQ": 32, "K": 8, "DK": 32}, 2*8*320*128*4 + 512 + 2*8*32*4},
 		{"no fused kernel for sm_90", append(plainFused, bothPairs()...), fast, map[string]string{
 			"": "bwddkv sm_90, bwddq sm_90, bwdfin sm_80", "DQ": "bwd sm_80, bwdfin sm_80",
 			"K": "bwd sm_80, bwdfin sm_80", "DK": "bwd sm_80, bwdfin sm_80",
 		}, map[string]int64{"": 24, "DQ": 8, "K": 8, "DK": 8}, 2*8*320*128*4 + 2*8*8*4},
 		{"no fused kernel but for sm_90", append(bothFused()[:2], bothPairs()...), fast, map[string]string{
 			"": "bwd sm_90, bwdfin sm_90", "DQ": "bwd sm_90, bwdfin sm_90",
-			"K": "bwddkv sm_80, bwddq sm_80, bwdfin sm_80", "DK": "bwddkv sm_80, bwddq sm_90, bwdfin sm_80",
-		}, map[string]int64{"": 36, "DQ": 36, "K": 10, "DK": 24}, 2*8*384*128*4 + 2*8*36*4},
+			"K": "bwddkv sm_80, bwddq sm_80, bwdfin sm_80", "DK": "bwd sm_90, bwdfin sm_90",
+		}, map[string]int64{"": 36, "DQ": 36, "K": 10, "DK": 36}, 2*8*384*128*4 + 256 + 2*8*36*4},
 		{"pairs", bothPairs(), fast, map[string]string{
 			"": "bwddkv sm_90, bwddq sm_90, bwdfin sm_80", "DQ": "bwddkv sm_90, bwddq sm_80, bwdfin sm_80",
 			"K": "bwddkv sm_80, bwddq sm_80, bwdfin sm_80", "DK": "bwddkv sm_80, bwddq sm_90, bwdfin sm_80",
@@ -102,7 +102,7 @@ func TestBackwardKernels(t *testing.T) {
 // A package of kernels for sm_90 alone names the tensor that has no map.
 func TestOrderedAlone(t *testing.T) {
 	k := unloaded(ordered()...)
-	for without, arg := range map[string]string{"": "", "DQ": "", "K": "K.StrideBatch", "DK": "DK.StrideSeq"} {
+	for without, arg := range map[string]string{"": "", "DQ": "", "DK": "", "K": "K.StrideBatch"} {
 		args := backwardArgs(usual)
 		args.Deterministic = true
 		noMaps[without](&args)

@@ -108,7 +108,7 @@ func makePackage(t testing.TB, kernels ...KernelInfo) *Package {
 
 // unloaded is a kernel whose arguments can be checked and planned without a device.
 func unloaded(kernels ...KernelInfo) *Kernel {
-	k := &Kernel{name: "d128bf16full", headDim: 128, device: SM80, context: 1}
+	k := &Kernel{name: "d128bf16full", headDim: 128, device: SM80, processors: 132, context: 1}
 	for _, info := range kernels {
 		i := &image{KernelInfo: info}
 		if info.mapped() {

@@ -10,7 +10,6 @@ func splitting() []KernelInfo {
 // unloadedSplitting is a kernel on 132 SMs in groups of 16 to 18, some with fewer.
 func unloadedSplitting() *Kernel {
 	k := unloaded(splitting()...)
-	k.processors = 132
 	k.mapped[ForwardSplit].clusters = clusterCounts{0, 132, 66, 42, 32, 26, 21, 18, 14, 8, 8, 8, 8, 8, 8, 8, 6}
 	return k
 }

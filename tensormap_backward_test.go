@@ -40,8 +40,6 @@ func TestMappedBackward(t *testing.T) {
 			KMap:  fakeMap(element, &args.K, 96, 2*128, 128, 500*2*128),
 			VMap:  fakeMap(element, &args.V, 96, 2*128, 128, 500*2*128),
 			DOMap: fakeMap(element, &args.DO, 128, 8*128, 128, 300*8*128),
-			DKMap: fakeMap(element, &args.DK, 64, 2*128, 128, 500*2*128),
-			DVMap: fakeMap(element, &args.DV, 64, 128, 500*128, 2*500*128),
 			Plain: plain,
 		}
 		if got := *(*abi.BackwardTensorParams)(unsafe.Pointer(&r[1].Params)); got != want {
@@ -50,7 +48,7 @@ func TestMappedBackward(t *testing.T) {
 		if got := *(*abi.BackwardParams)(unsafe.Pointer(&r[2].Params)); got != plain {
 			t.Errorf("the finish kernel's parameters %+v\nwant %+v", got, plain)
 		}
-		if r[1].Blocks != 6*2*2 || r[2].Blocks != 3*8*2+8 || r[1].Stream != 7 || r[1].SharedBytes != 200000 {
+		if r[1].Blocks != uint32(h100.processors) || r[2].Blocks != 3*8*2+8 || r[1].Stream != 7 || r[1].SharedBytes != 200000 {
 			t.Errorf("%+v\n%+v", r[1], r[2])
 		}
 	})
@@ -71,8 +69,9 @@ func TestOrderedBackward(t *testing.T) {
 		if len(r) != 3 || r[0].Op() != "memset" || r[1].Name() != k.mapped[BackwardOrdered].Name || r[2].Name() != k.mapped[BackwardFinish].Name {
 			t.Fatalf("%d launches: %+v", len(r), r)
 		}
-		if turns := uint64(args.Workspace) + 2*8*5*64*128*4; r[0].Address != turns || r[0].Count != 2*8*5 || r[0].Value != 0 {
-			t.Errorf("memset of %d words at %#x to %d, want %d at %#x", r[0].Count, r[0].Address, r[0].Value, 2*8*5, turns)
+		const words = 4 + 2*8*5
+		if counters := uint64(args.Workspace) + 2*8*5*64*128*4; r[0].Address != counters || r[0].Count != words || r[0].Value != 0 {
+			t.Errorf("memset of %d words at %#x to %d, want %d at %#x", r[0].Count, r[0].Address, r[0].Value, words, counters)
 		}
 		plan, err := k.backwardPlan("Backward", &args)
 		if err != nil {
@@ -82,7 +81,7 @@ func TestOrderedBackward(t *testing.T) {
 		if got := *(*abi.BackwardTensorParams)(unsafe.Pointer(&r[1].Params)); err != nil || got.Plain != plain || got.KMap != fakeMap(driver.TensorBFloat16, &args.K, 128, 2*128, 128, 500*2*128) {
 			t.Errorf("parameters %+v\nwant %+v, %v", got, plain, err)
 		}
-		if r[1].Blocks != 4*2*2 || r[2].Blocks != 5*8*2+8 {
+		if r[1].Blocks != uint32(h100.processors) || r[2].Blocks != 5*8*2+8 {
 			t.Errorf("%d and %d blocks", r[1].Blocks, r[2].Blocks)
 		}
 	})
@@ -112,7 +111,7 @@ func TestMappedPair(t *testing.T) {
 			t.Errorf("plan %+v, %v", plan, err)
 		}
 		const element = driver.TensorBFloat16
-		keys := abi.BackwardTensorParams{
+		keys := abi.BackwardDKVTensorParams{
 			QMap:  fakeMap(element, &args.Q, 64, 8*128, 128, 300*8*128),
 			KMap:  fakeMap(element, &args.K, 96, 2*128, 128, 500*2*128),
 			VMap:  fakeMap(element, &args.V, 96, 2*128, 128, 500*2*128),
@@ -121,7 +120,7 @@ func TestMappedPair(t *testing.T) {
 			DVMap: fakeMap(element, &args.DV, 64, 2*128, 128, 500*2*128),
 			Plain: plain,
 		}
-		if got := *(*abi.BackwardTensorParams)(unsafe.Pointer(&r[0].Params)); got != keys {
+		if got := *(*abi.BackwardDKVTensorParams)(unsafe.Pointer(&r[0].Params)); got != keys {
 			t.Errorf("parameters %+v\nwant %+v", got, keys)
 		}
 		queries := abi.BackwardDQTensorParams{
@@ -159,7 +158,8 @@ func TestBackwardImage(t *testing.T) {
 				a.DQ.Data -= DevicePtr(8*a.DQ.StrideSeq*elementBytes) - 1<<43
 				a.DQ.StrideSeq *= -1
 			}, k.mapped[BackwardFused]},
-			"no map of dK":               {func(a *BackwardArgs) { a.DK.Data += 1 << 43; a.DK.StrideSeq *= -1 }, k.images[BackwardFused]},
+			"dK needs none":              {func(a *BackwardArgs) { a.DK.Data += 1 << 43; a.DK.StrideSeq *= -1 }, k.mapped[BackwardFused]},
+			"no map of K":                {func(a *BackwardArgs) { a.K.StrideBatch = 0 }, k.images[BackwardFused]},
 			"deterministic":              {func(a *BackwardArgs) { a.Deterministic = true }, k.mapped[BackwardDKV]},
 			"deterministic, no map of V": {func(a *BackwardArgs) { a.Deterministic = true; a.V.StrideBatch = 0 }, k.images[BackwardDKV]},
 		} {

@@ -25,8 +25,8 @@ func isFused(spec Spec) bool {
 func hopperBackwardAccumulators(p Plan) int { return p.HeadDim + 2*p.M/2 + p.M/4 }
 
 // hopperBackwardSharedBytes: K and V, a ring of Stages tiles of Q and one of dO; two tiles of dS; places for tiles of dQ, or beyond head
-// dim 64 for the consumers' shares of one; barriers, flags and the threads' bias gradients, and room to align the first to the 1024 bytes
-// in which TMA's swizzle repeats.
+// dim 64 for the consumers' shares of one, which serve dK and dV too, or for these alone; barriers, flags and the threads' bias gradients,
+// and room to align the first to the 1024 bytes in which TMA's swizzle repeats.
 func hopperBackwardSharedBytes(p Plan) int {
 	const barriers, alignment = 2048, 1024
 	row := (p.HeadDim + 63) / 64 * 64 * elementBytes
@@ -36,6 +36,8 @@ func hopperBackwardSharedBytes(p Plan) int {
 		bytes += dqTiles(p) * p.M * p.HeadDim * floatBytes
 	case p.HeadDim > 64:
 		bytes += p.M * p.consumers(p.Spec) * dqColumns(p) * floatBytes
+	default:
+		bytes += p.N * p.HeadDim * elementBytes
 	}
 	return bytes
 }

@@ -114,7 +114,7 @@ struct ForwardTensorParams {  // of sm_90
 struct BackwardParams {
     const void *q, *k, *v, *d_o;
     void *dq, *dk, *dv;
-    float* dq_accum;       // one TILE_M x HEAD_DIM block per (batch, query head, query tile); fused pass only
+    float* dq_accum;       // one TILE_M x HEAD_DIM block per (batch, query head, query tile), and of sm_90 counters behind; fused pass only
     float* dbias_partial;  // [heads_q][batch][dbias_tiles], or null where no bias gradient is asked for
     float* dbias;          // [heads_q], or null
     Strides q_strides, k_strides, v_strides, do_strides;
@@ -124,7 +124,12 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
-struct BackwardTensorParams {  // of sm_90's fused and dK-dV passes
+struct BackwardTensorParams {  // of sm_90's fused pass
+    TensorMap q_map, k_map, v_map, do_map;  // [head dim, sequence, head, batch]
+    BackwardParams plain;
+};
+
+struct BackwardDKVTensorParams {  // of sm_90's dK-dV pass
     TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
     BackwardParams plain;
 };
@@ -478,8 +483,8 @@ __device__ __forceinline__ unsigned opaque(unsigned value) {
 }
 
 // Who a thread is, read anew where it is used: in some loops no register is free to keep it.
-__device__ __forceinline__ int thread_index() {
-    int index;
+__device__ __forceinline__ unsigned thread_index() {
+    unsigned index;
     asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
     return index;
 }
@@ -799,7 +804,7 @@ __device__ __forceinline__ bool finite(const uint4& chunk) {
 // Whether any element of so many bytes is not finite. The loads are complete then: a copy may overwrite the tile.
 __device__ __forceinline__ bool any_nonfinite(unsigned tile, int bytes, int lane) {
     bool found = false;
-#pragma unroll 4
+#pragma unroll 2
     for (int offset = lane * 16; offset < bytes; offset += 32 * 16) found |= !finite(load_shared_16(tile + offset));
     fence_async_shared();
     return __any_sync(0xffffffffu, found);
@@ -1287,8 +1292,7 @@ struct Consumer {
             store_matrix_x4(place + swizzled(row, 2 * step + lane / 16, 64), r[0], r[1], r[2], r[3]);
         }
         fence_async_shared();
-        __syncwarp();
-        release(opaque_shared().o_full(stored_slot(), consumer()));
+        mbarrier_arrive(opaque_shared().o_full(stored_slot(), consumer()));
         is.begins = true;
         is.spoiled |= zero != 0.0f;
     }
@@ -1376,7 +1380,7 @@ __device__ __forceinline__ void begin_barriers(const Shared& shared, bool again)
     for (int tile = 0; tile < Q_TILES; ++tile)
         for (int consumer = 0; consumer < CONSUMERS; ++consumer) {
             begin_barrier(shared.q_full(tile, consumer), 1, again);
-            begin_barrier(shared.o_full(tile, consumer), 4, again);
+            begin_barrier(shared.o_full(tile, consumer), 128, again);
         }
     mbarrier_init_fence();
 }

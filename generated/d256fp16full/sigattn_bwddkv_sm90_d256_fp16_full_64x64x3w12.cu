@@ -115,7 +115,7 @@ struct ForwardTensorParams {  // of sm_90
 struct BackwardParams {
     const void *q, *k, *v, *d_o;
     void *dq, *dk, *dv;
-    float* dq_accum;       // one TILE_M x HEAD_DIM block per (batch, query head, query tile); fused pass only
+    float* dq_accum;       // one TILE_M x HEAD_DIM block per (batch, query head, query tile), and of sm_90 counters behind; fused pass only
     float* dbias_partial;  // [heads_q][batch][dbias_tiles], or null where no bias gradient is asked for
     float* dbias;          // [heads_q], or null
     Strides q_strides, k_strides, v_strides, do_strides;
@@ -125,7 +125,12 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
-struct BackwardTensorParams {  // of sm_90's fused and dK-dV passes
+struct BackwardTensorParams {  // of sm_90's fused pass
+    TensorMap q_map, k_map, v_map, do_map;  // [head dim, sequence, head, batch]
+    BackwardParams plain;
+};
+
+struct BackwardDKVTensorParams {  // of sm_90's dK-dV pass
     TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
     BackwardParams plain;
 };
@@ -748,7 +753,7 @@ __device__ __forceinline__ bool finite(const uint4& chunk) {
 // Whether any element of so many bytes is not finite. The loads are complete then: a copy may overwrite the tile.
 __device__ __forceinline__ bool any_nonfinite(unsigned tile, int bytes, int lane) {
     bool found = false;
-#pragma unroll 4
+#pragma unroll 2
     for (int offset = lane * 16; offset < bytes; offset += 32 * 16) found |= !finite(load_shared_16(tile + offset));
     fence_async_shared();
     return __any_sync(0xffffffffu, found);
@@ -860,35 +865,45 @@ __device__ __forceinline__ unsigned opaque(unsigned value) {
 }
 
 // Who a thread is, read anew where it is used: in some loops no register is free to keep it.
-__device__ __forceinline__ int thread_index() {
-    int index;
+__device__ __forceinline__ unsigned thread_index() {
+    unsigned index;
     asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
     return index;
 }
 
 // ---- sm90/query_walk.cuh
-// What a block of the backward pass does: one tile of keys of one key-value head, against the query tiles of each head of its group in turn.
+// A task of the backward pass: one tile of keys of one key-value head, against the query tiles of each head of its group in turn.
 
 struct KeyTile {
     int batch, kv_head, key0, end_head;  // end_head: of the group's query heads
 
+    static __device__ __forceinline__ int tiles(const Problem& problem) { return (problem.seq_len_k + TILE_N - 1) / TILE_N; }
+    static __device__ __forceinline__ int count(const Problem& problem) { return tiles(problem) * problem.heads_kv * problem.batch; }
+
     // Keys vary fastest so that neighbours share queries in L2, the longest causal columns first.
-    static __device__ __forceinline__ KeyTile of_block(const Problem& problem) {
-        const int key_tiles = (problem.seq_len_k + TILE_N - 1) / TILE_N, block = blockIdx.x, kv_head = block / key_tiles % problem.heads_kv;
-        return {uniform(block / key_tiles / problem.heads_kv), uniform(kv_head), uniform(block % key_tiles * TILE_N),
-                uniform((kv_head + 1) * (problem.heads_q / problem.heads_kv))};
+    static __device__ __forceinline__ KeyTile at(int index, const Problem& problem) {
+        return of(index / tiles(problem), index % tiles(problem), problem);
     }
 
-    // The order where a block waits for those of the head's later keys, which have lower indices. Under the causal mask they begin at a later
-    // query tile and so are ahead. Heads take turns, as many as fill an H100: blocks of one that start at once would wait for each other.
-    static __device__ __forceinline__ KeyTile in_order(const Problem& problem) {
+    // The order where a tile waits for those of the head's later keys, which have lower indices. Under the causal mask they begin at a later
+    // query tile and so are ahead. Heads take turns, as many as fill an H100: tiles of one that start at once would wait for each other.
+    static __device__ __forceinline__ KeyTile in_order(int index, const Problem& problem) {
         constexpr int TOGETHER = 132;
-        const int key_tiles = (problem.seq_len_k + TILE_N - 1) / TILE_N, heads = (TOGETHER + key_tiles - 1) / key_tiles, block = blockIdx.x;
-        const int first = block / (heads * key_tiles) * heads, members = min(heads, problem.batch * problem.heads_kv - first);
-        const int rest = block % (heads * key_tiles), head = first + rest % members, kv_head = head % problem.heads_kv;
-        return {uniform(head / problem.heads_kv), uniform(kv_head), uniform((key_tiles - 1 - rest / members) * TILE_N),
-                uniform((kv_head + 1) * (problem.heads_q / problem.heads_kv))};
+        const int heads = (TOGETHER + tiles(problem) - 1) / tiles(problem), first = index / (heads * tiles(problem)) * heads;
+        const int members = min(heads, problem.batch * problem.heads_kv - first), rest = index % (heads * tiles(problem));
+        return of(first + rest % members, tiles(problem) - 1 - rest / members, problem);
     }
+
+    // The tile of a head of a batch entry.
+    static __device__ __forceinline__ KeyTile of(int entry, int tile, const Problem& problem) {
+        const int kv_head = entry % problem.heads_kv;
+        return {entry / problem.heads_kv, kv_head, tile * TILE_N, (kv_head + 1) * (problem.heads_q / problem.heads_kv)};
+    }
+
+    // The same, for a warp that shares it.
+    __device__ __forceinline__ KeyTile in_warp() const { return {uniform(batch), uniform(kv_head), uniform(key0), uniform(end_head)}; }
+
+    __device__ __forceinline__ bool exists() const { return end_head > 0; }
 
     __device__ __forceinline__ int first_head(const Problem& problem) const { return end_head - problem.heads_q / problem.heads_kv; }
     // The query tiles [first, last) see a key.
@@ -912,7 +927,7 @@ struct RingWalk {
     int head, tile;
     Turn<SLOTS> turn;
 
-    __device__ __forceinline__ RingWalk(const KeyTile& keys, const Problem& problem) : tile(keys.first(problem)) {
+    __device__ __forceinline__ RingWalk(const KeyTile& keys, const Problem& problem, Turn<SLOTS> turn = {}) : tile(keys.first(problem)), turn(turn) {
         head = tile < keys.last(problem) ? keys.first_head(problem) : keys.end_head;
     }
     __device__ __forceinline__ bool valid(const KeyTile& keys) const { return head < keys.end_head; }
@@ -942,21 +957,26 @@ using Gradient = float[HEAD_DIM / 2];  // dV or dK
 // Of a product with K or V, registers hold own rows for the first RESIDENT_STEPS steps of 16 columns, which spares shared memory.
 template <int RESIDENT_STEPS>
 struct KeyRows {
-    const BackwardTensorParams& params;
+    const BackwardParams& plain;
     const Problem& problem;
-    const KeyTile keys;
     const int warp;       // of the tile: it owns 16 keys
     const unsigned rows;  // where this lane stores its row of the warp's matrices in a tile, at column 0
 
     using OwnRows = Register[RESIDENT_STEPS > 0 ? RESIDENT_STEPS : 1][4];
 
-    __device__ __forceinline__ KeyRows(const BackwardTensorParams& params, const KeyTile& keys, int warp)
-        : params(params), problem(params.plain.problem), keys(keys), warp(warp), rows(swizzled(warp * 16 + lane() % 16, lane() / 16, TILE_N)) {}
+    __device__ __forceinline__ KeyRows(const BackwardParams& plain, int warp)
+        : plain(plain), problem(plain.problem), warp(warp), rows(swizzled(warp * 16 + lane() % 16, lane() / 16, TILE_N)) {}
 
     // Who this is, read anew where it is used: few registers are free to keep it.
     static __device__ __forceinline__ int thread() { return thread_index() - 128; }
     static __device__ __forceinline__ int lane() { return thread_index() % 32; }
     __device__ __forceinline__ int first_row() const { return warp / 4 * 64; }  // of the warpgroup, in the tile
+
+    // The lane again, from what a register is kept for anyway: where they are fewest, reading it anew costs one.
+    __device__ __forceinline__ int kept_lane() const {
+        const unsigned own = opaque(rows);
+        return own / PANEL_ROW % 16 | (own / 16 ^ own / PANEL_ROW) % 2 * 16;
+    }
 
     // Gives a place back, a lane per warp.
     __device__ __forceinline__ void release(unsigned empty) const {
@@ -1015,21 +1035,21 @@ struct KeyRows {
     }
 
     // What this thread's fragments see of a tile.
-    __device__ __forceinline__ Visible visible(int tile) const {
+    __device__ __forceinline__ Visible visible(const KeyTile& keys, int tile) const {
         return Visible(keys.key0 + warp * 16 + lane() / 4, tile * TILE_M + 2 * (lane() & 3), problem);
     }
 
     // Clears P^T where the query does not see the key, or one of them lies beyond its end; the same of dS^T.
-    __device__ __forceinline__ void hide_probabilities(Operand& p, int tile) const {
-        const Visible see = visible(tile);
+    __device__ __forceinline__ void hide_probabilities(Operand& p, const KeyTile& keys, int tile) const {
+        const Visible see = visible(keys, tile);
 #pragma unroll
         for (int i = 0; i < TILE_M / 4; ++i) {
             if (!see(i % 2 * 8, i / 2 * 8)) p[i] &= 0xffff0000u;
             if (!see(i % 2 * 8, i / 2 * 8 + 1)) p[i] &= 0x0000ffffu;
         }
     }
-    __device__ __forceinline__ void hide_gradients(Scores& ds, int tile) const {
-        const Visible see = visible(tile);
+    __device__ __forceinline__ void hide_gradients(Scores& ds, const KeyTile& keys, int tile) const {
+        const Visible see = visible(keys, tile);
 #pragma unroll
         for (int i = 0; i < TILE_M / 2; ++i)
             if (!see(i / 2 % 2 * 8, i / 4 * 8 + i % 2)) ds[i] = 0.0f;
@@ -1043,27 +1063,9 @@ struct KeyRows {
     // Waits for the warpgroup's other warps.
     static __device__ __forceinline__ void join() { barrier_sync(1 + thread_index() / 128, 128); }
 
-    // Sends own rows of dK or dV off from the place of own rows of a tile.
-    __device__ __forceinline__ void store(const Gradient& gradient, float factor, unsigned tile, const TensorMap& map) const {
-#pragma unroll
-        for (int step = 0; step < K_STEPS; ++step) {
-            Register r[4];
-#pragma unroll
-            for (int i = 0; i < 4; ++i) r[i] = pack(gradient[8 * step + 2 * i] * factor, gradient[8 * step + 2 * i + 1] * factor);
-            store_matrices(tile, step, r[0], r[1], r[2], r[3]);
-        }
-        fence_async_shared();
-        join();
-        if (thread() % 128 == 0) store_tile(map, tile + first_row() * PANEL_ROW, TILE_N, keys.key0 + first_row(), keys.kv_head, keys.batch);
-    }
-
     // Gives own rows of dK or dV what clearing kept from them: NaN for dK, for dV dO itself, where P is positive.
     template <bool DK>
-    __device__ __forceinline__ void restore_cleared(unsigned cleared) const {
-        if (thread() % 128 == 0) tma_store_wait();
-        join();
-        if (load_shared(cleared) == 0) return;
-        const BackwardParams& plain = params.plain;
+    __device__ __forceinline__ void restore_cleared(const KeyTile& keys) const {
         const Rows k(plain.k, plain.k_strides, keys.batch, keys.kv_head);
         const Rows gradient(DK ? plain.dk : plain.dv, DK ? plain.dk_strides : plain.dv_strides, keys.batch, keys.kv_head);
         for (int index = thread() % 128; index < 64 * K_STEPS * 2; index += 128) {
@@ -1188,7 +1190,9 @@ __device__ __forceinline__ void inspect(const Problem& problem, const Ring ring,
 // begin_weights() as far as it goes while a sum reads the weights before, in finish_weights() the rest.
 template <class Self, class Scored, class Summed>
 struct Consumer : KeyRows<RESIDENT_STEPS> {
+    const BackwardDKVTensorParams& params;
     const Shared shared;
+    const KeyTile keys;
     const Scored scored;
     const Summed summed;
     typename Scored::Walk at;              // the query tile of the latest scores
@@ -1200,9 +1204,9 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     Operand weights;
     OwnRows own;
 
-    __device__ __forceinline__ Consumer(const BackwardTensorParams& params, const Shared shared, const Scored scored, const Summed summed,
+    __device__ __forceinline__ Consumer(const BackwardDKVTensorParams& params, const Shared shared, const Scored scored, const Summed summed,
                                         const KeyTile& keys, int warp)
-        : KeyRows(params, keys, warp), shared(shared), scored(scored), summed(summed), at(keys, params.plain.problem) {
+        : KeyRows(params.plain, warp), params(params), shared(shared), keys(keys), scored(scored), summed(summed), at(keys, params.plain.problem) {
 #pragma unroll
         for (int i = 0; i < HEAD_DIM / 2; ++i) gradient[i] = 0.0f;
     }
@@ -1295,13 +1299,29 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     // Sends the gradient off from a place in the ring, once neither consumer reads that any more.
     __device__ __forceinline__ void send(float factor, unsigned place, const TensorMap& map) const {
         barrier_sync(1, 256);
-        store(gradient, factor, place, map);
+#pragma unroll
+        for (int step = 0; step < K_STEPS; ++step) {
+            Register r[4];
+#pragma unroll
+            for (int i = 0; i < 4; ++i) r[i] = pack(gradient[8 * step + 2 * i] * factor, gradient[8 * step + 2 * i + 1] * factor);
+            store_matrices(place, step, r[0], r[1], r[2], r[3]);
+        }
+        fence_async_shared();
+        join();
+        if (thread() % 128 == 0) store_tile(map, place + first_row() * PANEL_ROW, TILE_N, keys.key0 + first_row(), keys.kv_head, keys.batch);
+    }
+
+    // Whether some of what is summed over was cleared, once the gradient is in global memory.
+    __device__ __forceinline__ bool was_cleared() const {
+        if (thread() % 128 == 0) tma_store_wait();
+        join();
+        return load_shared(summed.cleared()) != 0;
     }
 };
 
 // Makes P and dV.
 struct ValueConsumer : Consumer<ValueConsumer, QueryRing, GradientRing> {
-    __device__ __forceinline__ ValueConsumer(const BackwardTensorParams& params, const Shared shared, const KeyTile& keys, int warp)
+    __device__ __forceinline__ ValueConsumer(const BackwardDKVTensorParams& params, const Shared shared, const KeyTile& keys, int warp)
         : Consumer(params, shared, shared.q(), shared.d_o(), keys, warp) {}
 
     __device__ __forceinline__ void begin_weights() { exponentiate(scores); }
@@ -1320,7 +1340,7 @@ struct ValueConsumer : Consumer<ValueConsumer, QueryRing, GradientRing> {
         __syncwarp();
         release(shared.slopes_full(exchange.slot()));
         exchange.next();
-        if (masked()) hide_probabilities(weights, at.tile);
+        if (masked()) hide_probabilities(weights, keys, at.tile);
     }
 
     __device__ __forceinline__ void run() {
@@ -1329,14 +1349,14 @@ struct ValueConsumer : Consumer<ValueConsumer, QueryRing, GradientRing> {
             sum(shared.k());
         }
         send(power_of_two(-P_SCALE_LOG2), scored.place(0), params.dv_map);
-        if (CAUSAL) restore_cleared<false>(summed.cleared());
+        if (CAUSAL && was_cleared()) restore_cleared<false>(keys);
         if (lane() == 0) tma_store_wait_read();  // before the block gives its shared memory up
     }
 };
 
 // Makes dS and dK.
 struct KeyConsumer : Consumer<KeyConsumer, GradientRing, QueryRing> {
-    __device__ __forceinline__ KeyConsumer(const BackwardTensorParams& params, const Shared shared, const KeyTile& keys, int warp)
+    __device__ __forceinline__ KeyConsumer(const BackwardDKVTensorParams& params, const Shared shared, const KeyTile& keys, int warp)
         : Consumer(params, shared, shared.d_o(), shared.q(), keys, warp) {}
 
     // dS^T in the place of dP^T.
@@ -1355,7 +1375,7 @@ struct KeyConsumer : Consumer<KeyConsumer, GradientRing, QueryRing> {
         __syncwarp();
         release(shared.slopes_empty(exchange.slot()));
         exchange.next();
-        if (masked()) hide_gradients(scores, at.tile);
+        if (masked()) hide_gradients(scores, keys, at.tile);
     }
 
     __device__ __forceinline__ void finish_weights() { pack_scores(scores, weights); }
@@ -1366,15 +1386,15 @@ struct KeyConsumer : Consumer<KeyConsumer, GradientRing, QueryRing> {
             sum(shared.v());
         }
         send(problem.scale * power_of_two(-DS_SCALE_LOG2), scored.place(0), params.dk_map);
-        if (CAUSAL) restore_cleared<true>(summed.cleared());
+        if (CAUSAL && was_cleared()) restore_cleared<true>(keys);
         if (lane() == 0) tma_store_wait_read();  // before the block gives its shared memory up
     }
 };
 
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ BackwardTensorParams params) {
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ BackwardDKVTensorParams params) {
     extern __shared__ unsigned char memory[];
     const Shared shared{(shared_address(memory) + 1023) & ~1023u};
-    const KeyTile keys = KeyTile::of_block(params.plain.problem);
+    const KeyTile keys = KeyTile::at(blockIdx.x, params.plain.problem).in_warp();
     const int warp = uniform(threadIdx.x / 32), lane = threadIdx.x % 32;
     if (threadIdx.x == 0) {
         shared.q().initialize();

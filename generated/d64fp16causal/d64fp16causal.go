@@ -16,7 +16,7 @@
 //	fwd       sm_90  192 × 96  2       512      100352
 //	fwdsplit  sm_90  64 × 128  2       256      75776
 //	bwd       sm_80  64 × 128  2       128      82016
-//	bwd       sm_90  64 × 128  4       384      134144
+//	bwd       sm_90  64 × 128  4       384      150528
 //	bwdord    sm_90  64 × 128  4       384      199680
 //	bwddkv    sm_80  64 × 128  2       128      65616
 //	bwddq     sm_80  128 × 64  2       128      65552
@@ -66,7 +66,7 @@ var description = sigattn.Package{
 		{
 			Name: "sigattn_bwd_sm90_d64_fp16_causal_64x128x4w12",
 			Pass: sigattn.BackwardFused, Arch: sigattn.SM90,
-			TileM: 64, TileN: 128, Threads: 384, SharedBytes: 134144,
+			TileM: 64, TileN: 128, Threads: 384, SharedBytes: 150528,
 		},
 		{
 			Name: "sigattn_bwdord_sm90_d64_fp16_causal_64x128x4w12",

@@ -104,7 +104,7 @@ struct ForwardTensorParams {  // of sm_90
 struct BackwardParams {
     const void *q, *k, *v, *d_o;
     void *dq, *dk, *dv;
-    float* dq_accum;       // one TILE_M x HEAD_DIM block per (batch, query head, query tile); fused pass only
+    float* dq_accum;       // one TILE_M x HEAD_DIM block per (batch, query head, query tile), and of sm_90 counters behind; fused pass only
     float* dbias_partial;  // [heads_q][batch][dbias_tiles], or null where no bias gradient is asked for
     float* dbias;          // [heads_q], or null
     Strides q_strides, k_strides, v_strides, do_strides;
@@ -114,7 +114,12 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
-struct BackwardTensorParams {  // of sm_90's fused and dK-dV passes
+struct BackwardTensorParams {  // of sm_90's fused pass
+    TensorMap q_map, k_map, v_map, do_map;  // [head dim, sequence, head, batch]
+    BackwardParams plain;
+};
+
+struct BackwardDKVTensorParams {  // of sm_90's dK-dV pass
     TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
     BackwardParams plain;
 };

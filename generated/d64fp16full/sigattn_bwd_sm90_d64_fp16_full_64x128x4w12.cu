@@ -5,11 +5,11 @@
 //
 // Tiles of 64 query rows x 128 keys, 4 of Q and of dO in flight; a warpgroup loads and 2 compute; one block per SM.
 // At most 168 registers per thread,
-// 134144 bytes of dynamic shared memory per block.
+// 150528 bytes of dynamic shared memory per block.
 //
 // Made by: sigattn-gen --arch sm_90 --head-dims 64 --dtypes fp16 --masks full --passes backward --tiles 64x128x4w12
 
-// FlashSigmoid, Algorithm 2, for Hopper: the gradients of one tile of TILE_N keys of one key-value head, over all query tiles that see it.
+// FlashSigmoid, Algorithm 2, for Hopper: the gradients of tiles of TILE_N keys of one key-value head, over all query tiles that see them.
 //
 //     S^T = K Q^T     P = sigma(S)                 dV += P^T dO
 //     dP^T = V dO^T   dS = P (1 - P) dP            dK += dS^T Q         dQ += dS K
@@ -17,8 +17,9 @@
 // Everything is transposed: each consumer warpgroup owns 64 keys, and P^T and dS^T leave one product in the registers that the next one reads.
 // Only dS goes through shared memory as well, for dQ, which sums over the keys of all: each warpgroup makes its share of the columns and adds
 // them to a float32 workspace. The first warpgroup feeds the others: one warp loads Q and dO into a ring. With ORDERED it also adds dQ, a tile
-// at a time, behind the key tiles that come before: then the sums do not depend on when blocks run. The tensor cores always have a product
-// queued; what a consumer does meanwhile:
+// at a time, behind the key tiles that come before: then the sums do not depend on when blocks run. A block stays on its SM and takes one key
+// tile after another, of which the first loads go beside the end of the one before. The tensor cores always have a product queued; what a
+// consumer does meanwhile:
 //
 //     exp(S)               dQ of the tile before the last, dK of the last
 //     dQ, sent off         dK
@@ -34,7 +35,7 @@ constexpr int STAGES           = 4;      // tiles in flight
 constexpr int WARPS            = 12;     // per block
 constexpr int THREADS          = 384;    // per block
 constexpr int BLOCKS_PER_SM    = 1;      // that registers must allow
-constexpr int SHARED_BYTES     = 134144; // dynamic shared memory per block
+constexpr int SHARED_BYTES     = 150528; // dynamic shared memory per block
 constexpr bool ORDERED         = false;  // dQ is added key tile behind key tile
 
 // ---- common/dtype_fp16.cuh
@@ -121,7 +122,7 @@ struct ForwardTensorParams {  // of sm_90
 struct BackwardParams {
     const void *q, *k, *v, *d_o;
     void *dq, *dk, *dv;
-    float* dq_accum;       // one TILE_M x HEAD_DIM block per (batch, query head, query tile); fused pass only
+    float* dq_accum;       // one TILE_M x HEAD_DIM block per (batch, query head, query tile), and of sm_90 counters behind; fused pass only
     float* dbias_partial;  // [heads_q][batch][dbias_tiles], or null where no bias gradient is asked for
     float* dbias;          // [heads_q], or null
     Strides q_strides, k_strides, v_strides, do_strides;
@@ -131,7 +132,12 @@ struct BackwardParams {
     int convert_tiles;  // query tiles per (head, batch) that the finish kernel converts; 0 in deterministic mode
 };
 
-struct BackwardTensorParams {  // of sm_90's fused and dK-dV passes
+struct BackwardTensorParams {  // of sm_90's fused pass
+    TensorMap q_map, k_map, v_map, do_map;  // [head dim, sequence, head, batch]
+    BackwardParams plain;
+};
+
+struct BackwardDKVTensorParams {  // of sm_90's dK-dV pass
     TensorMap q_map, k_map, v_map, do_map, dk_map, dv_map;  // [head dim, sequence, head, batch]
     BackwardParams plain;
 };
@@ -434,12 +440,19 @@ __device__ __forceinline__ bool block_or(bool flag) {
 }
 
 // ---- ptx/handover.cuh
-// Words in global memory by which one block hands over to another what it wrote.
+// Words in global memory by which the blocks of a launch hand over to one another what they wrote, and share out work.
 
 __device__ __forceinline__ unsigned load_acquire(const unsigned* address) {
     unsigned value;
     asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(address) : "memory");
     return value;
+}
+
+// Adds to a word, and tells what it was.
+__device__ __forceinline__ unsigned fetch_add(unsigned* address, unsigned value) {
+    unsigned old;
+    asm volatile("atom.relaxed.gpu.global.add.u32 %0, [%1], %2;" : "=r"(old) : "l"(address), "r"(value) : "memory");
+    return old;
 }
 
 __device__ __forceinline__ void store_release(unsigned* address, unsigned value) {
@@ -455,8 +468,8 @@ __device__ __forceinline__ unsigned opaque(unsigned value) {
 }
 
 // Who a thread is, read anew where it is used: in some loops no register is free to keep it.
-__device__ __forceinline__ int thread_index() {
-    int index;
+__device__ __forceinline__ unsigned thread_index() {
+    unsigned index;
     asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
     return index;
 }
@@ -769,7 +782,7 @@ __device__ __forceinline__ bool finite(const uint4& chunk) {
 // Whether any element of so many bytes is not finite. The loads are complete then: a copy may overwrite the tile.
 __device__ __forceinline__ bool any_nonfinite(unsigned tile, int bytes, int lane) {
     bool found = false;
-#pragma unroll 4
+#pragma unroll 2
     for (int offset = lane * 16; offset < bytes; offset += 32 * 16) found |= !finite(load_shared_16(tile + offset));
     fence_async_shared();
     return __any_sync(0xffffffffu, found);
@@ -853,14 +866,18 @@ __device__ __forceinline__ void store_tile(const TensorMap& map, unsigned place,
     tma_store_commit();
 }
 
-// ---- sm90/dq_turns.cuh
-// Whose turn it is to add to a tile of dQ: a counter per (batch, query head, query tile), behind the workspace's sums, of the key tiles in them.
+// ---- sm90/dq_workspace.cuh
+// Counters in the workspace, behind the sums of dQ. They begin at 0.
 
-__device__ __forceinline__ unsigned* dq_turns(const BackwardParams& params) {
+// How many tasks the launch's blocks have taken. It has 16 bytes for itself.
+__device__ __forceinline__ unsigned* tasks_taken(const BackwardParams& params) {
     const Problem& p = params.problem;
     const long long tiles = static_cast<long long>(p.batch) * p.heads_q * ((p.seq_len_q + TILE_M - 1) / TILE_M);
     return reinterpret_cast<unsigned*>(params.dq_accum + tiles * (TILE_M * HEAD_DIM));
 }
+
+// Per (batch, query head, query tile), how many key tiles are in the sums: whose turn it is to add.
+__device__ __forceinline__ unsigned* dq_turns(const BackwardParams& params) { return tasks_taken(params) + 4; }
 
 // ---- sm90/key_rows.cuh
 // What a consumer warpgroup of the backward pass does for the 64 keys that it owns, which are the rows of its products.
@@ -898,28 +915,38 @@ __device__ __forceinline__ void load_matrix_x4_transposed(Register (&r)[4], unsi
 }
 
 // ---- sm90/query_walk.cuh
-// What a block of the backward pass does: one tile of keys of one key-value head, against the query tiles of each head of its group in turn.
+// A task of the backward pass: one tile of keys of one key-value head, against the query tiles of each head of its group in turn.
 
 struct KeyTile {
     int batch, kv_head, key0, end_head;  // end_head: of the group's query heads
 
+    static __device__ __forceinline__ int tiles(const Problem& problem) { return (problem.seq_len_k + TILE_N - 1) / TILE_N; }
+    static __device__ __forceinline__ int count(const Problem& problem) { return tiles(problem) * problem.heads_kv * problem.batch; }
+
     // Keys vary fastest so that neighbours share queries in L2, the longest causal columns first.
-    static __device__ __forceinline__ KeyTile of_block(const Problem& problem) {
-        const int key_tiles = (problem.seq_len_k + TILE_N - 1) / TILE_N, block = blockIdx.x, kv_head = block / key_tiles % problem.heads_kv;
-        return {uniform(block / key_tiles / problem.heads_kv), uniform(kv_head), uniform(block % key_tiles * TILE_N),
-                uniform((kv_head + 1) * (problem.heads_q / problem.heads_kv))};
+    static __device__ __forceinline__ KeyTile at(int index, const Problem& problem) {
+        return of(index / tiles(problem), index % tiles(problem), problem);
     }
 
-    // The order where a block waits for those of the head's later keys, which have lower indices. Under the causal mask they begin at a later
-    // query tile and so are ahead. Heads take turns, as many as fill an H100: blocks of one that start at once would wait for each other.
-    static __device__ __forceinline__ KeyTile in_order(const Problem& problem) {
+    // The order where a tile waits for those of the head's later keys, which have lower indices. Under the causal mask they begin at a later
+    // query tile and so are ahead. Heads take turns, as many as fill an H100: tiles of one that start at once would wait for each other.
+    static __device__ __forceinline__ KeyTile in_order(int index, const Problem& problem) {
         constexpr int TOGETHER = 132;
-        const int key_tiles = (problem.seq_len_k + TILE_N - 1) / TILE_N, heads = (TOGETHER + key_tiles - 1) / key_tiles, block = blockIdx.x;
-        const int first = block / (heads * key_tiles) * heads, members = min(heads, problem.batch * problem.heads_kv - first);
-        const int rest = block % (heads * key_tiles), head = first + rest % members, kv_head = head % problem.heads_kv;
-        return {uniform(head / problem.heads_kv), uniform(kv_head), uniform((key_tiles - 1 - rest / members) * TILE_N),
-                uniform((kv_head + 1) * (problem.heads_q / problem.heads_kv))};
+        const int heads = (TOGETHER + tiles(problem) - 1) / tiles(problem), first = index / (heads * tiles(problem)) * heads;
+        const int members = min(heads, problem.batch * problem.heads_kv - first), rest = index % (heads * tiles(problem));
+        return of(first + rest % members, tiles(problem) - 1 - rest / members, problem);
     }
+
+    // The tile of a head of a batch entry.
+    static __device__ __forceinline__ KeyTile of(int entry, int tile, const Problem& problem) {
+        const int kv_head = entry % problem.heads_kv;
+        return {entry / problem.heads_kv, kv_head, tile * TILE_N, (kv_head + 1) * (problem.heads_q / problem.heads_kv)};
+    }
+
+    // The same, for a warp that shares it.
+    __device__ __forceinline__ KeyTile in_warp() const { return {uniform(batch), uniform(kv_head), uniform(key0), uniform(end_head)}; }
+
+    __device__ __forceinline__ bool exists() const { return end_head > 0; }
 
     __device__ __forceinline__ int first_head(const Problem& problem) const { return end_head - problem.heads_q / problem.heads_kv; }
     // The query tiles [first, last) see a key.
@@ -943,7 +970,7 @@ struct RingWalk {
     int head, tile;
     Turn<SLOTS> turn;
 
-    __device__ __forceinline__ RingWalk(const KeyTile& keys, const Problem& problem) : tile(keys.first(problem)) {
+    __device__ __forceinline__ RingWalk(const KeyTile& keys, const Problem& problem, Turn<SLOTS> turn = {}) : tile(keys.first(problem)), turn(turn) {
         head = tile < keys.last(problem) ? keys.first_head(problem) : keys.end_head;
     }
     __device__ __forceinline__ bool valid(const KeyTile& keys) const { return head < keys.end_head; }
@@ -973,21 +1000,26 @@ using Gradient = float[HEAD_DIM / 2];  // dV or dK
 // Of a product with K or V, registers hold own rows for the first RESIDENT_STEPS steps of 16 columns, which spares shared memory.
 template <int RESIDENT_STEPS>
 struct KeyRows {
-    const BackwardTensorParams& params;
+    const BackwardParams& plain;
     const Problem& problem;
-    const KeyTile keys;
     const int warp;       // of the tile: it owns 16 keys
     const unsigned rows;  // where this lane stores its row of the warp's matrices in a tile, at column 0
 
     using OwnRows = Register[RESIDENT_STEPS > 0 ? RESIDENT_STEPS : 1][4];
 
-    __device__ __forceinline__ KeyRows(const BackwardTensorParams& params, const KeyTile& keys, int warp)
-        : params(params), problem(params.plain.problem), keys(keys), warp(warp), rows(swizzled(warp * 16 + lane() % 16, lane() / 16, TILE_N)) {}
+    __device__ __forceinline__ KeyRows(const BackwardParams& plain, int warp)
+        : plain(plain), problem(plain.problem), warp(warp), rows(swizzled(warp * 16 + lane() % 16, lane() / 16, TILE_N)) {}
 
     // Who this is, read anew where it is used: few registers are free to keep it.
     static __device__ __forceinline__ int thread() { return thread_index() - 128; }
     static __device__ __forceinline__ int lane() { return thread_index() % 32; }
     __device__ __forceinline__ int first_row() const { return warp / 4 * 64; }  // of the warpgroup, in the tile
+
+    // The lane again, from what a register is kept for anyway: where they are fewest, reading it anew costs one.
+    __device__ __forceinline__ int kept_lane() const {
+        const unsigned own = opaque(rows);
+        return own / PANEL_ROW % 16 | (own / 16 ^ own / PANEL_ROW) % 2 * 16;
+    }
 
     // Gives a place back, a lane per warp.
     __device__ __forceinline__ void release(unsigned empty) const {
@@ -1046,21 +1078,21 @@ struct KeyRows {
     }
 
     // What this thread's fragments see of a tile.
-    __device__ __forceinline__ Visible visible(int tile) const {
+    __device__ __forceinline__ Visible visible(const KeyTile& keys, int tile) const {
         return Visible(keys.key0 + warp * 16 + lane() / 4, tile * TILE_M + 2 * (lane() & 3), problem);
     }
 
     // Clears P^T where the query does not see the key, or one of them lies beyond its end; the same of dS^T.
-    __device__ __forceinline__ void hide_probabilities(Operand& p, int tile) const {
-        const Visible see = visible(tile);
+    __device__ __forceinline__ void hide_probabilities(Operand& p, const KeyTile& keys, int tile) const {
+        const Visible see = visible(keys, tile);
 #pragma unroll
         for (int i = 0; i < TILE_M / 4; ++i) {
             if (!see(i % 2 * 8, i / 2 * 8)) p[i] &= 0xffff0000u;
             if (!see(i % 2 * 8, i / 2 * 8 + 1)) p[i] &= 0x0000ffffu;
         }
     }
-    __device__ __forceinline__ void hide_gradients(Scores& ds, int tile) const {
-        const Visible see = visible(tile);
+    __device__ __forceinline__ void hide_gradients(Scores& ds, const KeyTile& keys, int tile) const {
+        const Visible see = visible(keys, tile);
 #pragma unroll
         for (int i = 0; i < TILE_M / 2; ++i)
             if (!see(i / 2 % 2 * 8, i / 4 * 8 + i % 2)) ds[i] = 0.0f;
@@ -1074,27 +1106,9 @@ struct KeyRows {
     // Waits for the warpgroup's other warps.
     static __device__ __forceinline__ void join() { barrier_sync(1 + thread_index() / 128, 128); }
 
-    // Sends own rows of dK or dV off from the place of own rows of a tile.
-    __device__ __forceinline__ void store(const Gradient& gradient, float factor, unsigned tile, const TensorMap& map) const {
-#pragma unroll
-        for (int step = 0; step < K_STEPS; ++step) {
-            Register r[4];
-#pragma unroll
-            for (int i = 0; i < 4; ++i) r[i] = pack(gradient[8 * step + 2 * i] * factor, gradient[8 * step + 2 * i + 1] * factor);
-            store_matrices(tile, step, r[0], r[1], r[2], r[3]);
-        }
-        fence_async_shared();
-        join();
-        if (thread() % 128 == 0) store_tile(map, tile + first_row() * PANEL_ROW, TILE_N, keys.key0 + first_row(), keys.kv_head, keys.batch);
-    }
-
     // Gives own rows of dK or dV what clearing kept from them: NaN for dK, for dV dO itself, where P is positive.
     template <bool DK>
-    __device__ __forceinline__ void restore_cleared(unsigned cleared) const {
-        if (thread() % 128 == 0) tma_store_wait();
-        join();
-        if (load_shared(cleared) == 0) return;
-        const BackwardParams& plain = params.plain;
+    __device__ __forceinline__ void restore_cleared(const KeyTile& keys) const {
         const Rows k(plain.k, plain.k_strides, keys.batch, keys.kv_head);
         const Rows gradient(DK ? plain.dk : plain.dv, DK ? plain.dk_strides : plain.dv_strides, keys.batch, keys.kv_head);
         for (int index = thread() % 128; index < 64 * K_STEPS * 2; index += 128) {
@@ -1124,12 +1138,15 @@ constexpr bool DIRECT = HEAD_DIM <= 64 && !ORDERED;  // dQ goes to the workspace
 constexpr int RESIDENT_STEPS = HEAD_DIM <= 64 ? K_STEPS : 0;
 constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = 1;  // the named barrier of them all
 constexpr int USERS = CONSUMERS * 4 + CAUSAL;             // warps that a slot's Q, or its dO, waits for: the consumers' and the one that looks through it
+constexpr int READERS = 32 * (CONSUMERS * 4 + (CAUSAL ? 3 : ORDERED));  // threads that a task is told to
 
-// Shared memory, from a multiple of 1024 bytes: K | V | the ring of Q and dO | two tiles of dS | dQ on its way | barriers and flags.
+// Shared memory, from a multiple of 1024 bytes: K | V | the ring of Q and dO | two tiles of dS | dQ on its way, or dK and dV | barriers and flags.
 constexpr int V_OFFSET = KV_BYTES, RING = 2 * KV_BYTES, DS_OFFSET = RING + 2 * STAGES * Q_BYTES, DQ_OFFSET = DS_OFFSET + DS_TILES * DS_BYTES;
 constexpr int DQ_TILES = HEAD_DIM <= 64 ? 4 : 1;  // with ORDERED, those that wait to be added
-constexpr int DQ_BYTES = ORDERED ? TILE_M * HEAD_DIM * 4 : 16 * DQ_COLUMNS * 4;  // of a tile, or of one warp's sums
-constexpr int BARRIERS = DQ_OFFSET + (ORDERED ? DQ_TILES : DIRECT ? 0 : CONSUMERS * 4) * DQ_BYTES;
+constexpr int OWN_BYTES = 16 * HEAD_DIM * 2;      // a warp's rows of dK or dV on their way
+constexpr int DQ_BYTES = ORDERED ? TILE_M * HEAD_DIM * 4 : DIRECT ? OWN_BYTES : 16 * DQ_COLUMNS * 4;  // of a tile, or of one warp's sums
+constexpr int BARRIERS = DQ_OFFSET + (ORDERED ? DQ_TILES : CONSUMERS * 4) * DQ_BYTES;
+static_assert(ORDERED ? CONSUMERS * 4 * OWN_BYTES <= DS_TILES * DS_BYTES : OWN_BYTES <= DQ_BYTES);
 static_assert(SHARED_BYTES == BARRIERS + 3072 && THREADS == (CONSUMERS + 1) * 128);
 static_assert(TILE_N == CONSUMERS * 64 && CONSUMERS == 2 && STAGES >= 2 && STAGES <= 8 && HEAD_DIM <= 128);
 
@@ -1144,63 +1161,98 @@ struct Shared {
     __device__ __forceinline__ unsigned dq(int place) const { return base + DQ_OFFSET + place * DQ_BYTES; }
     // A consumer thread's share of the bias gradient of one head.
     __device__ __forceinline__ unsigned dbias(int thread) const { return base + BARRIERS + 1024 + 4 * thread; }
-    // Barriers: K and V filled, and K looked through; a slot's Q and dO filled and free again, and looked through for what hidden queries hold.
+    // Barriers: K and V filled and free again, and K looked through; a task told, and its place free again.
     __device__ __forceinline__ unsigned kv_full(int i) const { return base + BARRIERS + 8 * i; }
-    __device__ __forceinline__ unsigned keys_inspected() const { return kv_full(2); }
-    __device__ __forceinline__ unsigned q_full(int slot) const { return kv_full(3 + slot); }
+    __device__ __forceinline__ unsigned kv_empty() const { return kv_full(2); }
+    __device__ __forceinline__ unsigned keys_inspected() const { return kv_full(3); }
+    __device__ __forceinline__ unsigned task_full() const { return kv_full(4); }
+    __device__ __forceinline__ unsigned task_empty() const { return kv_full(5); }
+    // A slot's Q and dO filled and free again, and looked through for what hidden queries hold.
+    __device__ __forceinline__ unsigned q_full(int slot) const { return kv_full(6 + slot); }
     __device__ __forceinline__ unsigned do_full(int slot) const { return q_full(STAGES + slot); }
     __device__ __forceinline__ unsigned q_empty(int slot) const { return q_full(2 * STAGES + slot); }
     __device__ __forceinline__ unsigned do_empty(int slot) const { return q_full(3 * STAGES + slot); }
     __device__ __forceinline__ unsigned inspected(int slot) const { return q_full(4 * STAGES + slot); }
-    // And a tile of dS there, and read by every consumer.
+    // A tile of dS there, and read by every consumer.
     __device__ __forceinline__ unsigned ds_full(int place) const { return q_full(5 * STAGES + place); }
     __device__ __forceinline__ unsigned ds_empty(int place) const { return ds_full(DS_TILES + place); }
     // With ORDERED, a tile of dQ there, and read by the copy that adds it.
     __device__ __forceinline__ unsigned dq_full(int place) const { return ds_full(2 * DS_TILES + place); }
     __device__ __forceinline__ unsigned dq_empty(int place) const { return dq_full(DQ_TILES + place); }
-    // Flags: whether a slot's Q, its dO, or K holds non-finite values, and whether any were cleared.
+    __device__ __forceinline__ unsigned task() const { return base + BARRIERS + 496; }
+    // Flags: whether a slot's Q, its dO, or K holds non-finite values, and in which task, counted from 1, some were cleared last.
     __device__ __forceinline__ unsigned dirty_q(int slot) const { return base + BARRIERS + 512 + 4 * slot; }
     __device__ __forceinline__ unsigned dirty_do(int slot) const { return dirty_q(STAGES + slot); }
     __device__ __forceinline__ unsigned dirty_keys() const { return dirty_q(2 * STAGES); }
     __device__ __forceinline__ unsigned cleared() const { return dirty_q(2 * STAGES + 1); }
 };
 
-// Producer: K and V once, then Q and dO of one query tile after another.
-__device__ __forceinline__ void load(const BackwardTensorParams& params, const Shared shared, const KeyTile& keys) {
+// Producer: takes a task for the block, of no heads where none is left. Blocks take them in order as they come to them, so that those that a
+// task may wait for are under way.
+__device__ __forceinline__ KeyTile take_task(const BackwardParams& plain) {
+    const Problem& problem = plain.problem;
+    const int index = fetch_add(tasks_taken(plain), 1);
+    if (index >= KeyTile::count(problem)) return {};
+    return ORDERED ? KeyTile::in_order(index, problem) : KeyTile::at(index, problem);
+}
+
+// What the block works on next; all lanes of each warp but the loading one call it.
+__device__ __forceinline__ KeyTile next_task(const Shared shared, unsigned round) {
+    mbarrier_wait(shared.task_full(), round & 1);
+    const uint4 task = load_shared_16(shared.task());
+    mbarrier_arrive(shared.task_empty());
+    return KeyTile{static_cast<int>(task.x), static_cast<int>(task.y), static_cast<int>(task.z), static_cast<int>(task.w)}.in_warp();
+}
+
+// Producer: takes the block's tasks; for each K and V once, and Q and dO of one query tile after another.
+__device__ __forceinline__ void load(const BackwardTensorParams& params, const Shared shared) {
     const Problem& problem = params.plain.problem;
-    QueryWalk at(keys, problem);
-    if (!at.valid(keys)) return;
-    load_tile(shared.k(), params.k_map, shared.kv_full(0), TILE_N, keys.key0, keys.kv_head, keys.batch);
-    bool first = true;
-    for (; at.valid(keys); at = at.next(keys, problem), first = false) {
-        const int slot = at.slot();
-        mbarrier_wait(shared.q_empty(slot), at.parity() ^ 1);
-        load_tile(shared.q(slot), params.q_map, shared.q_full(slot), TILE_M, at.tile * TILE_M, at.head, keys.batch);
-        if (first) load_tile(shared.v(), params.v_map, shared.kv_full(1), TILE_N, keys.key0, keys.kv_head, keys.batch);
-        mbarrier_wait(shared.do_empty(slot), at.parity() ^ 1);
-        load_tile(shared.d_o(slot), params.do_map, shared.do_full(slot), TILE_M, at.tile * TILE_M, at.head, keys.batch);
+    Turn<STAGES> place;
+    for (unsigned round = 0;; ++round) {
+        const KeyTile keys = take_task(params.plain);
+        mbarrier_wait(shared.task_empty(), round & 1 ^ 1);
+        store_shared_16(shared.task(), make_uint4(keys.batch, keys.kv_head, keys.key0, keys.end_head));
+        mbarrier_arrive(shared.task_full());
+        if (!keys.exists()) return;
+        bool first = true;
+        QueryWalk at(keys, problem, place);
+        for (; at.valid(keys); at = at.next(keys, problem), first = false) {
+            const int slot = at.slot();
+            mbarrier_wait(shared.q_empty(slot), at.parity() ^ 1);
+            load_tile(shared.q(slot), params.q_map, shared.q_full(slot), TILE_M, at.tile * TILE_M, at.head, keys.batch);
+            mbarrier_wait(shared.do_empty(slot), at.parity() ^ 1);
+            load_tile(shared.d_o(slot), params.do_map, shared.do_full(slot), TILE_M, at.tile * TILE_M, at.head, keys.batch);
+            if (!first) continue;
+            mbarrier_wait(shared.kv_empty(), round & 1 ^ 1);
+            load_tile(shared.k(), params.k_map, shared.kv_full(0), TILE_N, keys.key0, keys.kv_head, keys.batch);
+            load_tile(shared.v(), params.v_map, shared.kv_full(1), TILE_N, keys.key0, keys.kv_head, keys.batch);
+        }
+        place = at.turn;
     }
 }
 
 // Producer: a warp looks through Q, or dO, of the tiles that the mask cuts, since a hidden query's dS = 0 times an infinity is NaN in dK, and so
 // with dV; another one through K, for dQ. Consumers do what it takes. The first two hold the other tiles too, so as not to fall behind.
-__device__ __forceinline__ void inspect_queries(const Problem& problem, const Shared shared, const KeyTile& keys, bool d_o, int lane) {
-    for (QueryWalk at(keys, problem); at.valid(keys); at = at.next(keys, problem)) {
+template <bool D_O>
+__device__ __forceinline__ void inspect_queries(const Problem& problem, const Shared shared, const KeyTile& keys, int lane, Turn<STAGES>& place) {
+    QueryWalk at(keys, problem, place);
+    for (; at.valid(keys); at = at.next(keys, problem)) {
         const int slot = at.slot();
-        mbarrier_wait(d_o ? shared.do_full(slot) : shared.q_full(slot), at.parity());
+        mbarrier_wait(D_O ? shared.do_full(slot) : shared.q_full(slot), at.parity());
         if (keys.masked(at.tile, problem)) {
-            const bool dirty = any_nonfinite(d_o ? shared.d_o(slot) : shared.q(slot), Q_BYTES, lane);
+            const bool dirty = any_nonfinite(D_O ? shared.d_o(slot) : shared.q(slot), Q_BYTES, lane);
             if (lane == 0) {
-                store_shared(d_o ? shared.dirty_do(slot) : shared.dirty_q(slot), dirty);
+                store_shared(D_O ? shared.dirty_do(slot) : shared.dirty_q(slot), dirty);
                 mbarrier_arrive(shared.inspected(slot));
             }
         }
-        if (lane == 0) mbarrier_arrive(d_o ? shared.do_empty(slot) : shared.q_empty(slot));
+        if (lane == 0) mbarrier_arrive(D_O ? shared.do_empty(slot) : shared.q_empty(slot));
     }
+    place = at.turn;
 }
-__device__ __forceinline__ void inspect_keys(const Problem& problem, const Shared shared, const KeyTile& keys, int lane) {
+__device__ __forceinline__ void inspect_keys(const Problem& problem, const Shared shared, const KeyTile& keys, int lane, unsigned round) {
     if (!QueryWalk(keys, problem).valid(keys)) return;
-    mbarrier_wait(shared.kv_full(0), 0);
+    mbarrier_wait(shared.kv_full(0), round & 1);
     const bool dirty = any_nonfinite(shared.k(), KV_BYTES, lane);
     if (lane != 0) return;
     store_shared(shared.dirty_keys(), dirty);
@@ -1208,43 +1260,62 @@ __device__ __forceinline__ void inspect_keys(const Problem& problem, const Share
 }
 
 // Producer, with ORDERED: one tile of dQ after another to the workspace. Of the key tiles that a query tile sees the last one stores, and the
-// others wait for their turn to add: for a block of a lower index, which runs already. The next tile's turn is looked up while this one is added.
-__device__ __forceinline__ void add_query_gradients(const BackwardParams& plain, const Shared shared, const KeyTile& keys) {
-    constexpr int UNKNOWN = -1;
+// others wait for their turn to add: for a task of a lower index, which is under way. The next tile's turn is looked up while this one is added.
+__device__ __forceinline__ void add_query_gradients(const BackwardParams& plain, const Shared shared, const KeyTile& keys, Turn<DQ_TILES>& place) {
+    constexpr unsigned UNKNOWN = ~0u;
     const Problem& problem = plain.problem;
     const int tiles = KeyTile::last(problem);
-    Turn<DQ_TILES> place;
     for (int head = keys.first_head(problem); head < keys.end_head; ++head) {
-        int added = UNKNOWN;
+        unsigned added = UNKNOWN;
 #pragma unroll 1
         for (int tile = keys.first(problem); tile < tiles; ++tile) {
-            const int index = (keys.batch * problem.heads_q + head) * tiles + tile, turn = keys.later(tile, problem);
-            while (turn > 0 && added != turn) added = load_acquire(dq_turns(plain) + index);
+            const int index = (keys.batch * problem.heads_q + head) * tiles + tile;
+            const unsigned turn = keys.later(tile, problem);
+            unsigned* const turns = dq_turns(plain) + index;
+            while (turn > 0 && added != turn) added = load_acquire(turns);
             fence_async_global();
             mbarrier_wait(shared.dq_full(place.slot()), place.parity());
-            float* const sums = plain.dq_accum + static_cast<long long>(index) * (TILE_M * HEAD_DIM);
+            float* const sums = plain.dq_accum + static_cast<long long>(opaque(index)) * (TILE_M * HEAD_DIM);
             if (turn == 0)
                 tma_store(sums, shared.dq(place.slot()), DQ_BYTES);
             else
                 tma_add(sums, shared.dq(place.slot()), DQ_BYTES);
             tma_store_commit();
-            added = tile + 1 < tiles ? load_acquire(dq_turns(plain) + index + 1) : UNKNOWN;
+            added = tile + 1 < tiles ? load_acquire(turns + 1) : UNKNOWN;
             tma_store_wait_read();
             mbarrier_arrive(shared.dq_empty(place.slot()));
             place.next();
             tma_store_wait();
-            store_release(dq_turns(plain) + index, turn + 1);
+            store_release(turns, turn + 1);
         }
+    }
+}
+
+// The producer's warps but the one that loads.
+template <int WARP>
+__device__ __forceinline__ void assist(const BackwardParams& plain, const Shared shared, int lane) {
+    const Problem& problem = plain.problem;
+    Turn<STAGES> place;
+    Turn<DQ_TILES> dq_place;
+    for (unsigned round = 0;; ++round) {
+        const KeyTile keys = next_task(shared, round);
+        if (!keys.exists()) return;
+        if (CAUSAL && WARP == 3) inspect_keys(problem, shared, keys, lane, round);
+        if (WARP != 3) inspect_queries<WARP == 2>(problem, shared, keys, lane, place);
+        if (ORDERED && WARP == 3 && lane == 0) add_query_gradients(plain, shared, keys, dq_place);
+        __syncwarp();
     }
 }
 
 // A consumer warpgroup.
 struct Consumer : KeyRows<RESIDENT_STEPS> {
     const Shared shared;
-    QueryWalk at, before;      // the query tile now, and the one whose dQ is owed
+    KeyTile keys = {};
+    QueryWalk at, before;           // the query tile now, and the one whose dQ is owed
     Turn<DS_TILES> stored, summed;  // the places of their dS
     Turn<DQ_TILES> handed;          // with ORDERED, the place of dQ
-    unsigned inspections = 0;  // the parities of the slots' inspected barriers
+    unsigned inspections = 0;       // the parities of the slots' inspected barriers
+    unsigned round = 0;             // tasks before this one
 
     using QueryGradient = float[DQ_COLUMNS / 2];
     Gradient dk, dv;
@@ -1252,10 +1323,8 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     Operand p, ds;
     OwnRows k, v;
 
-    __device__ __forceinline__ Consumer(const BackwardTensorParams& params, const Shared shared, const KeyTile& keys, int warp)
-        : KeyRows(params, keys, warp), shared(shared), at(keys, params.plain.problem), before(at) {
-#pragma unroll
-        for (int i = 0; i < HEAD_DIM / 2; ++i) dk[i] = dv[i] = 0.0f;
+    __device__ __forceinline__ Consumer(const BackwardParams& plain, const Shared shared, int warp)
+        : KeyRows(plain, warp), shared(shared), at(keys, plain.problem), before(at) {
         store_shared(shared.dbias(thread()), 0);
     }
 
@@ -1286,7 +1355,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     __device__ __forceinline__ void activate(Scores& s, const QueryWalk& of) {
         sigmoid_slopes(s, p);
         if (!keys.masked(of.tile, problem)) return;
-        hide_probabilities(p, of.tile);
+        hide_probabilities(p, keys, of.tile);
         if (CAUSAL) clean(of.slot());
     }
 
@@ -1303,7 +1372,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         constexpr int share = Q_BYTES / (CONSUMERS * 4);
         clear_nonfinite(shared.q(slot) + warp * share, share, lane());
         clear_nonfinite(shared.d_o(slot) + warp * share, share, lane());
-        if (thread() == 0) store_shared(shared.cleared(), 1);
+        if (thread() == 0) store_shared(shared.cleared(), round + 1);
         fence_async_shared();
         barrier_sync(SYNC, ALL_CONSUMERS);
     }
@@ -1323,20 +1392,23 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
 #pragma unroll
         for (int distance = 16; distance > 0; distance /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, distance);
         if (lane() == 0)
-            params.plain.dbias_partial[(static_cast<long long>(head) * problem.batch + keys.batch) * params.plain.dbias_tiles + keys.key0 / 16 + warp] =
+            plain.dbias_partial[(static_cast<long long>(head) * problem.batch + keys.batch) * plain.dbias_tiles + keys.key0 / 16 + warp] =
                 sum * power_of_two(-DS_SCALE_LOG2);
     }
+
+    // The lane, where dQ is seen off.
+    __device__ __forceinline__ int settling_lane() const { return DIRECT ? lane() : kept_lane(); }
 
     // Puts own rows and columns of that tile's dQ in its place beside the others', for the warp that adds the tile.
     __device__ __forceinline__ void hand_over(const QueryGradient& dq) {
         const unsigned tile = shared.dq(handed.slot());
         mbarrier_wait(shared.dq_empty(handed.slot()), handed.parity() ^ 1);
-        if (CAUSAL && keys.masked(before.tile, problem)) mbarrier_wait(shared.keys_inspected(), 0);
+        if (CAUSAL && keys.masked(before.tile, problem)) mbarrier_wait(shared.keys_inspected(), round & 1);
         if (CAUSAL && keys.masked(before.tile, problem) && load_shared(shared.dirty_keys()) != 0) {
             sum_visible([=](int offset, float sum) { store_shared(tile + 4 * offset, __float_as_uint(sum)); });
         } else {
             const int first = consumer() * DQ_COLUMNS;
-            const unsigned own = tile + 4 * (dq_block_offset(warp % 4, first / 8) + lane() * 4);
+            const unsigned own = tile + 4 * (dq_block_offset(warp % 4, first / 8) + settling_lane() * 4);
 #pragma unroll
             for (int n = 0; n < DQ_COLUMNS / 8; ++n) {
                 const float four[4] = {dq[4 * n], dq[4 * n + 1], dq[4 * n + 2], dq[4 * n + 3]};
@@ -1351,23 +1423,24 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
 
     // Adds own rows and columns of that tile's dQ to the workspace, where they lie side by side.
     __device__ __forceinline__ void add_query_gradient(const QueryGradient& dq) const {
-        float* const sums = dq_tile(params.plain.dq_accum, problem, keys.batch, before.head, before.tile);
+        float* const sums = dq_tile(plain.dq_accum, problem, keys.batch, before.head, before.tile);
         if (CAUSAL && keys.masked(before.tile, problem)) {
-            mbarrier_wait(shared.keys_inspected(), 0);
+            mbarrier_wait(shared.keys_inspected(), round & 1);
             if (load_shared(shared.dirty_keys()) != 0)
                 return sum_visible([=](int offset, float sum) { add_global(sums + offset, sum); });
         }
         const int first = consumer() * DQ_COLUMNS, columns = min(DQ_COLUMNS, HEAD_DIM - first);
         float* const own = sums + dq_block_offset(warp % 4, first / 8);
         const unsigned place = shared.dq(warp);
+        const int self = settling_lane();
         if (!DIRECT) {
-            if (lane() == 0) tma_store_wait_read();
+            if (self == 0) tma_store_wait_read();
             __syncwarp();
         }
 #pragma unroll
         for (int n = 0; n < DQ_COLUMNS / 8; ++n) {
             const float four[4] = {dq[4 * n], dq[4 * n + 1], dq[4 * n + 2], dq[4 * n + 3]};
-            const int offset = n * 128 + lane() * 4;
+            const int offset = n * 128 + self * 4;
             if (DIRECT)
                 add_global(own + offset, four);
             else
@@ -1376,7 +1449,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         if (DIRECT) return;
         fence_async_shared();
         __syncwarp();
-        if (lane() != 0) return;
+        if (self != 0) return;
         tma_add(own, place, 16 * columns * 4);
         tma_store_commit();
     }
@@ -1386,7 +1459,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     __device__ __forceinline__ void sum_visible(Take take) const {
         const unsigned ds = shared.ds(summed.slot());
 #pragma unroll 1
-        for (int index = thread() % 128; index < TILE_M * DQ_COLUMNS; index += 128) {
+        for (int index = warp % 4 * 32 + settling_lane(); index < TILE_M * DQ_COLUMNS; index += 128) {
             const int query = index / DQ_COLUMNS, column = consumer() * DQ_COLUMNS + index % DQ_COLUMNS;
             const int end = visible_keys_end(before.tile * TILE_M + query, problem) - keys.key0;
             if (column >= HEAD_DIM) continue;
@@ -1406,10 +1479,10 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
 
     // The first tile, before the first step.
     __device__ __forceinline__ void begin(Scores& s) {
-        mbarrier_wait(shared.kv_full(0), 0);
+        mbarrier_wait(shared.kv_full(0), round & 1);
         keep(k, shared.k());
         multiply_keys(s, at);
-        mbarrier_wait(shared.kv_full(1), 0);
+        mbarrier_wait(shared.kv_full(1), round & 1);
         keep(v, shared.v());
         multiply_values(at);
         wgmma_wait<1>();
@@ -1425,8 +1498,8 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         pin(dp);
 #pragma unroll
         for (int i = 0; i < TILE_M / 2; ++i) dp[i] *= slopes[i];
-        if (keys.masked(at.tile, problem)) hide_gradients(dp, at.tile);
-        if (params.plain.dbias_partial != nullptr) add_dbias();
+        if (keys.masked(at.tile, problem)) hide_gradients(dp, keys, at.tile);
+        if (plain.dbias_partial != nullptr) add_dbias();
         pack_scores(dp, ds);
         mbarrier_wait(shared.ds_empty(stored.slot()), stored.parity() ^ 1);
         const unsigned tile = shared.ds(stored.slot());
@@ -1513,31 +1586,85 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         }
     }
 
-    __device__ __forceinline__ void run() {
-        if (at.valid(keys))
-            sum();
-        else if (params.plain.dbias_partial != nullptr)
-            for (int head = keys.first_head(problem); head < keys.end_head; ++head) store_dbias(head, 0.0f);
-        store(dv, power_of_two(-P_SCALE_LOG2), shared.v(), params.dv_map);
-        barrier_sync(SYNC, ALL_CONSUMERS);  // no products read K any more
-        store(dk, problem.scale * power_of_two(-DS_SCALE_LOG2), shared.k(), params.dk_map);
-        if (CAUSAL) {
-            restore_cleared<false>(shared.cleared());
-            restore_cleared<true>(shared.cleared());
+    // A chunk of 8 columns of one of the warp's rows of dK or dV: in its place for dQ, or where the warps have none, in that of dS.
+    __device__ __forceinline__ unsigned own_chunk(int row, int chunk) const {
+        constexpr int spread = HEAD_DIM % 64 == 0 ? 7 : 3;
+        const unsigned own = ORDERED ? shared.ds(0) + warp * OWN_BYTES : shared.dq(warp);
+        return own + row * (HEAD_DIM * 2) + ((chunk ^ row & spread) << 4);
+    }
+
+    // Stores the warp's rows of dK or dV.
+    __device__ __forceinline__ void store(const Gradient& gradient, float factor, void* tensor, const Strides& strides) const {
+#pragma unroll
+        for (int step = 0; step < K_STEPS; ++step) {
+            Register r[4];
+#pragma unroll
+            for (int i = 0; i < 4; ++i) r[i] = pack(gradient[8 * step + 2 * i] * factor, gradient[8 * step + 2 * i + 1] * factor);
+            store_matrix_x4(own_chunk(lane() % 16, 2 * step + lane() / 16), r[0], r[1], r[2], r[3]);
         }
-        if (lane() == 0) tma_store_wait_read();  // before the block gives its shared memory up
+        __syncwarp();
+        const Rows rows(tensor, strides, keys.batch, keys.kv_head);
+#pragma unroll
+        for (int i = 0; i < HEAD_DIM / 16; ++i) {
+            const int index = i * 32 + lane(), row = index / (HEAD_DIM / 8), chunk = index % (HEAD_DIM / 8), key = keys.key0 + warp * 16 + row;
+            if (key < problem.seq_len_k && chunk * 8 < problem.head_dim)
+                *reinterpret_cast<uint4*>(const_cast<Element*>(rows.row(key)) + chunk * 8) = load_shared_16(own_chunk(row, chunk));
+        }
+        __syncwarp();
+    }
+
+    // dK and dV of all query tiles.
+    __device__ __forceinline__ void differentiate_tile() {
+#pragma unroll
+        for (int i = 0; i < HEAD_DIM / 2; ++i) dk[i] = dv[i] = 0.0f;
+        at = QueryWalk(keys, problem, at.turn);
+        if (at.valid(keys)) {
+            sum();
+            fence_async_shared();  // copies come to where this lane read K and V
+            __syncwarp();
+            release(shared.kv_empty());
+            release(shared.q_empty(at.slot()));
+            release(shared.do_empty(at.slot()));
+            at.turn.next();
+        } else if (plain.dbias_partial != nullptr) {
+            for (int head = keys.first_head(problem); head < keys.end_head; ++head) store_dbias(head, 0.0f);
+        }
+        if (ORDERED) {
+            barrier_sync(SYNC, ALL_CONSUMERS);  // no products read dS any more
+        } else if (!DIRECT) {
+            if (lane() == 0) tma_store_wait_read();
+            __syncwarp();
+        }
+        store(dv, power_of_two(-P_SCALE_LOG2), plain.dv, plain.dv_strides);
+        store(dk, problem.scale * power_of_two(-DS_SCALE_LOG2), plain.dk, plain.dk_strides);
+        if (ORDERED) barrier_sync(SYNC, ALL_CONSUMERS);  // the place of dS is free again
+        if (!CAUSAL) return;
+        join();
+        if (load_shared(shared.cleared()) != round + 1) return;
+        restore_cleared<false>(keys);
+        restore_cleared<true>(keys);
+    }
+
+    __device__ __forceinline__ void run() {
+        for (;; ++round) {
+            keys = next_task(shared, round);
+            if (!keys.exists()) break;
+            differentiate_tile();
+        }
     }
 };
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ BackwardTensorParams params) {
     extern __shared__ unsigned char memory[];
     const Shared shared{(shared_address(memory) + 1023) & ~1023u};
-    const KeyTile keys = ORDERED ? KeyTile::in_order(params.plain.problem) : KeyTile::of_block(params.plain.problem);
     const int warp = uniform(threadIdx.x / 32), lane = threadIdx.x % 32;
     if (threadIdx.x == 0) {
         mbarrier_init(shared.kv_full(0), 1);
         mbarrier_init(shared.kv_full(1), 1);
+        mbarrier_init(shared.kv_empty(), CONSUMERS * 4);
         mbarrier_init(shared.keys_inspected(), 1);
+        mbarrier_init(shared.task_full(), 1);
+        mbarrier_init(shared.task_empty(), READERS);
         for (int i = 0; i < STAGES; ++i) {
             mbarrier_init(shared.q_full(i), 1);
             mbarrier_init(shared.do_full(i), 1);
@@ -1560,12 +1687,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME
 
     if (warp < 4) {
         registers_shrink<24>();
-        if (warp == 0 && lane == 0) load(params, shared, keys);
-        if (CAUSAL && (warp == 1 || warp == 2)) inspect_queries(params.plain.problem, shared, keys, warp == 2, lane);
-        if (CAUSAL && warp == 3) inspect_keys(params.plain.problem, shared, keys, lane);
-        if (ORDERED && warp == 3 && lane == 0) add_query_gradients(params.plain, shared, keys);
+        if (warp == 0 && lane == 0) load(params, shared);
+        if (CAUSAL && warp == 1) assist<1>(params.plain, shared, lane);
+        if (CAUSAL && warp == 2) assist<2>(params.plain, shared, lane);
+        if ((CAUSAL || ORDERED) && warp == 3) assist<3>(params.plain, shared, lane);
     } else {
         registers_grow<240>();
-        Consumer(params, shared, keys, warp - 4).run();
+        Consumer(params.plain, shared, warp - 4).run();
     }
 }

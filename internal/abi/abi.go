@@ -39,7 +39,7 @@ type ForwardTensorParams struct {
 type BackwardParams struct {
 	Q, K, V, DO                             uintptr
 	DQ, DK, DV                              uintptr
-	DQAccum                                 uintptr // float32, one TileM × HEAD_DIM block per (batch, query head, query tile); fused pass only
+	DQAccum                                 uintptr // float32, one TileM × HEAD_DIM block per (batch, query head, query tile), and of sm_90 counters behind; fused pass only
 	DBiasPartial                            uintptr // float32 [heads_q][batch][dbias_tiles], or 0 where no bias gradient is asked for
 	DBias                                   uintptr // float32 [heads_q], or 0
 	QStrides, KStrides, VStrides, DOStrides Strides
@@ -49,8 +49,15 @@ type BackwardParams struct {
 	ConvertTiles                            int32 // query tiles per (head, batch) that the finish kernel converts; 0 where another kernel makes dQ
 }
 
-// BackwardTensorParams is the only argument of sm_90's fused and dK-dV kernels.
+// BackwardTensorParams is the only argument of sm_90's fused kernels.
 type BackwardTensorParams struct {
+	QMap, KMap, VMap, DOMap TensorMap // [head dim, sequence, head, batch]
+	Plain                   BackwardParams
+	_                       [3]uint64 // to a multiple of TensorMap's alignment
+}
+
+// BackwardDKVTensorParams is the only argument of sm_90's dK-dV kernels.
+type BackwardDKVTensorParams struct {
 	QMap, KMap, VMap, DOMap, DKMap, DVMap TensorMap // [head dim, sequence, head, batch]
 	Plain                                 BackwardParams
 	_                                     [3]uint64 // to a multiple of TensorMap's alignment

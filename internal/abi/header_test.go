@@ -163,14 +163,15 @@ func difference(goBlock, cBlock block) string {
 }
 
 var twins = map[string]reflect.Type{
-	"Strides":                reflect.TypeFor[Strides](),
-	"Problem":                reflect.TypeFor[Problem](),
-	"ForwardParams":          reflect.TypeFor[ForwardParams](),
-	"TensorMap":              reflect.TypeFor[TensorMap](),
-	"ForwardTensorParams":    reflect.TypeFor[ForwardTensorParams](),
-	"BackwardParams":         reflect.TypeFor[BackwardParams](),
-	"BackwardTensorParams":   reflect.TypeFor[BackwardTensorParams](),
-	"BackwardDQTensorParams": reflect.TypeFor[BackwardDQTensorParams](),
+	"Strides":                 reflect.TypeFor[Strides](),
+	"Problem":                 reflect.TypeFor[Problem](),
+	"ForwardParams":           reflect.TypeFor[ForwardParams](),
+	"TensorMap":               reflect.TypeFor[TensorMap](),
+	"ForwardTensorParams":     reflect.TypeFor[ForwardTensorParams](),
+	"BackwardParams":          reflect.TypeFor[BackwardParams](),
+	"BackwardTensorParams":    reflect.TypeFor[BackwardTensorParams](),
+	"BackwardDKVTensorParams": reflect.TypeFor[BackwardDKVTensorParams](),
+	"BackwardDQTensorParams":  reflect.TypeFor[BackwardDQTensorParams](),
 }
 
 func readHeader(t *testing.T) string {
@@ -213,7 +214,7 @@ func TestFaultsAreFound(t *testing.T) {
 		{"swapped maps", "ForwardTensorParams", "k_map, v_map", "v_map, k_map"},
 		{"a shorter map", "TensorMap", "words[16]", "words[15]"},
 		{"another alignment", "ForwardTensorParams", "alignas(64)", "alignas(16)"},
-		{"swapped maps of gradients", "BackwardTensorParams", "dk_map, dv_map", "dv_map, dk_map"},
+		{"swapped maps of gradients", "BackwardDKVTensorParams", "dk_map, dv_map", "dv_map, dk_map"},
 		{"a missing map", "BackwardDQTensorParams", "do_map, dq_map", "do_map"},
 		{"a renamed field", "BackwardParams", "dbias_tiles;", "bias_tiles;"},
 	}

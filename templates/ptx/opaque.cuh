@@ -7,8 +7,8 @@ __device__ __forceinline__ unsigned opaque(unsigned value) {
 }
 
 // Who a thread is, read anew where it is used: in some loops no register is free to keep it.
-__device__ __forceinline__ int thread_index() {
-    int index;
+__device__ __forceinline__ unsigned thread_index() {
+    unsigned index;
     asm volatile("mov.u32 %0, %%tid.x;" : "=r"(index));
     return index;
 }

@@ -130,7 +130,9 @@ __device__ __forceinline__ void inspect(const Problem& problem, const Ring ring,
 // begin_weights() as far as it goes while a sum reads the weights before, in finish_weights() the rest.
 template <class Self, class Scored, class Summed>
 struct Consumer : KeyRows<RESIDENT_STEPS> {
+    const BackwardDKVTensorParams& params;
     const Shared shared;
+    const KeyTile keys;
     const Scored scored;
     const Summed summed;
     typename Scored::Walk at;              // the query tile of the latest scores
@@ -142,9 +144,9 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     Operand weights;
     OwnRows own;
 
-    __device__ __forceinline__ Consumer(const BackwardTensorParams& params, const Shared shared, const Scored scored, const Summed summed,
+    __device__ __forceinline__ Consumer(const BackwardDKVTensorParams& params, const Shared shared, const Scored scored, const Summed summed,
                                         const KeyTile& keys, int warp)
-        : KeyRows(params, keys, warp), shared(shared), scored(scored), summed(summed), at(keys, params.plain.problem) {
+        : KeyRows(params.plain, warp), params(params), shared(shared), keys(keys), scored(scored), summed(summed), at(keys, params.plain.problem) {
 #pragma unroll
         for (int i = 0; i < HEAD_DIM / 2; ++i) gradient[i] = 0.0f;
     }
@@ -237,13 +239,29 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     // Sends the gradient off from a place in the ring, once neither consumer reads that any more.
     __device__ __forceinline__ void send(float factor, unsigned place, const TensorMap& map) const {
         barrier_sync(1, 256);
-        store(gradient, factor, place, map);
+#pragma unroll
+        for (int step = 0; step < K_STEPS; ++step) {
+            Register r[4];
+#pragma unroll
+            for (int i = 0; i < 4; ++i) r[i] = pack(gradient[8 * step + 2 * i] * factor, gradient[8 * step + 2 * i + 1] * factor);
+            store_matrices(place, step, r[0], r[1], r[2], r[3]);
+        }
+        fence_async_shared();
+        join();
+        if (thread() % 128 == 0) store_tile(map, place + first_row() * PANEL_ROW, TILE_N, keys.key0 + first_row(), keys.kv_head, keys.batch);
+    }
+
+    // Whether some of what is summed over was cleared, once the gradient is in global memory.
+    __device__ __forceinline__ bool was_cleared() const {
+        if (thread() % 128 == 0) tma_store_wait();
+        join();
+        return load_shared(summed.cleared()) != 0;
     }
 };
 
 // Makes P and dV.
 struct ValueConsumer : Consumer<ValueConsumer, QueryRing, GradientRing> {
-    __device__ __forceinline__ ValueConsumer(const BackwardTensorParams& params, const Shared shared, const KeyTile& keys, int warp)
+    __device__ __forceinline__ ValueConsumer(const BackwardDKVTensorParams& params, const Shared shared, const KeyTile& keys, int warp)
         : Consumer(params, shared, shared.q(), shared.d_o(), keys, warp) {}
 
     __device__ __forceinline__ void begin_weights() { exponentiate(scores); }
@@ -262,7 +280,7 @@ struct ValueConsumer : Consumer<ValueConsumer, QueryRing, GradientRing> {
         __syncwarp();
         release(shared.slopes_full(exchange.slot()));
         exchange.next();
-        if (masked()) hide_probabilities(weights, at.tile);
+        if (masked()) hide_probabilities(weights, keys, at.tile);
     }
 
     __device__ __forceinline__ void run() {
@@ -271,14 +289,14 @@ struct ValueConsumer : Consumer<ValueConsumer, QueryRing, GradientRing> {
             sum(shared.k());
         }
         send(power_of_two(-P_SCALE_LOG2), scored.place(0), params.dv_map);
-        if (CAUSAL) restore_cleared<false>(summed.cleared());
+        if (CAUSAL && was_cleared()) restore_cleared<false>(keys);
         if (lane() == 0) tma_store_wait_read();  // before the block gives its shared memory up
     }
 };
 
 // Makes dS and dK.
 struct KeyConsumer : Consumer<KeyConsumer, GradientRing, QueryRing> {
-    __device__ __forceinline__ KeyConsumer(const BackwardTensorParams& params, const Shared shared, const KeyTile& keys, int warp)
+    __device__ __forceinline__ KeyConsumer(const BackwardDKVTensorParams& params, const Shared shared, const KeyTile& keys, int warp)
         : Consumer(params, shared, shared.d_o(), shared.q(), keys, warp) {}
 
     // dS^T in the place of dP^T.
@@ -297,7 +315,7 @@ struct KeyConsumer : Consumer<KeyConsumer, GradientRing, QueryRing> {
         __syncwarp();
         release(shared.slopes_empty(exchange.slot()));
         exchange.next();
-        if (masked()) hide_gradients(scores, at.tile);
+        if (masked()) hide_gradients(scores, keys, at.tile);
     }
 
     __device__ __forceinline__ void finish_weights() { pack_scores(scores, weights); }
@@ -308,15 +326,15 @@ struct KeyConsumer : Consumer<KeyConsumer, GradientRing, QueryRing> {
             sum(shared.v());
         }
         send(problem.scale * power_of_two(-DS_SCALE_LOG2), scored.place(0), params.dk_map);
-        if (CAUSAL) restore_cleared<true>(summed.cleared());
+        if (CAUSAL && was_cleared()) restore_cleared<true>(keys);
         if (lane() == 0) tma_store_wait_read();  // before the block gives its shared memory up
     }
 };
 
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ BackwardTensorParams params) {
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM) KERNEL_NAME(const __grid_constant__ BackwardDKVTensorParams params) {
     extern __shared__ unsigned char memory[];
     const Shared shared{(shared_address(memory) + 1023) & ~1023u};
-    const KeyTile keys = KeyTile::of_block(params.plain.problem);
+    const KeyTile keys = KeyTile::at(blockIdx.x, params.plain.problem).in_warp();
     const int warp = uniform(threadIdx.x / 32), lane = threadIdx.x % 32;
     if (threadIdx.x == 0) {
         shared.q().initialize();

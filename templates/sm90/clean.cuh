@@ -17,7 +17,7 @@ __device__ __forceinline__ bool finite(const uint4& chunk) {
 // Whether any element of so many bytes is not finite. The loads are complete then: a copy may overwrite the tile.
 __device__ __forceinline__ bool any_nonfinite(unsigned tile, int bytes, int lane) {
     bool found = false;
-#pragma unroll 4
+#pragma unroll 2
     for (int offset = lane * 16; offset < bytes; offset += 32 * 16) found |= !finite(load_shared_16(tile + offset));
     fence_async_shared();
     return __any_sync(0xffffffffu, found);

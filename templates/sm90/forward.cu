@@ -346,8 +346,7 @@ struct Consumer {
             store_matrix_x4(place + swizzled(row, 2 * step + lane / 16, 64), r[0], r[1], r[2], r[3]);
         }
         fence_async_shared();
-        __syncwarp();
-        release(opaque_shared().o_full(stored_slot(), consumer()));
+        mbarrier_arrive(opaque_shared().o_full(stored_slot(), consumer()));
         is.begins = true;
         is.spoiled |= zero != 0.0f;
     }
@@ -435,7 +434,7 @@ __device__ __forceinline__ void begin_barriers(const Shared& shared, bool again)
     for (int tile = 0; tile < Q_TILES; ++tile)
         for (int consumer = 0; consumer < CONSUMERS; ++consumer) {
             begin_barrier(shared.q_full(tile, consumer), 1, again);
-            begin_barrier(shared.o_full(tile, consumer), 4, again);
+            begin_barrier(shared.o_full(tile, consumer), 128, again);
         }
     mbarrier_init_fence();
 }

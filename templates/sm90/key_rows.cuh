@@ -30,21 +30,26 @@ using Gradient = float[HEAD_DIM / 2];  // dV or dK
 // Of a product with K or V, registers hold own rows for the first RESIDENT_STEPS steps of 16 columns, which spares shared memory.
 template <int RESIDENT_STEPS>
 struct KeyRows {
-    const BackwardTensorParams& params;
+    const BackwardParams& plain;
     const Problem& problem;
-    const KeyTile keys;
     const int warp;       // of the tile: it owns 16 keys
     const unsigned rows;  // where this lane stores its row of the warp's matrices in a tile, at column 0
 
     using OwnRows = Register[RESIDENT_STEPS > 0 ? RESIDENT_STEPS : 1][4];
 
-    __device__ __forceinline__ KeyRows(const BackwardTensorParams& params, const KeyTile& keys, int warp)
-        : params(params), problem(params.plain.problem), keys(keys), warp(warp), rows(swizzled(warp * 16 + lane() % 16, lane() / 16, TILE_N)) {}
+    __device__ __forceinline__ KeyRows(const BackwardParams& plain, int warp)
+        : plain(plain), problem(plain.problem), warp(warp), rows(swizzled(warp * 16 + lane() % 16, lane() / 16, TILE_N)) {}
 
     // Who this is, read anew where it is used: few registers are free to keep it.
     static __device__ __forceinline__ int thread() { return thread_index() - 128; }
     static __device__ __forceinline__ int lane() { return thread_index() % 32; }
     __device__ __forceinline__ int first_row() const { return warp / 4 * 64; }  // of the warpgroup, in the tile
+
+    // The lane again, from what a register is kept for anyway: where they are fewest, reading it anew costs one.
+    __device__ __forceinline__ int kept_lane() const {
+        const unsigned own = opaque(rows);
+        return own / PANEL_ROW % 16 | (own / 16 ^ own / PANEL_ROW) % 2 * 16;
+    }
 
     // Gives a place back, a lane per warp.
     __device__ __forceinline__ void release(unsigned empty) const {
@@ -103,21 +108,21 @@ struct KeyRows {
     }
 
     // What this thread's fragments see of a tile.
-    __device__ __forceinline__ Visible visible(int tile) const {
+    __device__ __forceinline__ Visible visible(const KeyTile& keys, int tile) const {
         return Visible(keys.key0 + warp * 16 + lane() / 4, tile * TILE_M + 2 * (lane() & 3), problem);
     }
 
     // Clears P^T where the query does not see the key, or one of them lies beyond its end; the same of dS^T.
-    __device__ __forceinline__ void hide_probabilities(Operand& p, int tile) const {
-        const Visible see = visible(tile);
+    __device__ __forceinline__ void hide_probabilities(Operand& p, const KeyTile& keys, int tile) const {
+        const Visible see = visible(keys, tile);
 #pragma unroll
         for (int i = 0; i < TILE_M / 4; ++i) {
             if (!see(i % 2 * 8, i / 2 * 8)) p[i] &= 0xffff0000u;
             if (!see(i % 2 * 8, i / 2 * 8 + 1)) p[i] &= 0x0000ffffu;
         }
     }
-    __device__ __forceinline__ void hide_gradients(Scores& ds, int tile) const {
-        const Visible see = visible(tile);
+    __device__ __forceinline__ void hide_gradients(Scores& ds, const KeyTile& keys, int tile) const {
+        const Visible see = visible(keys, tile);
 #pragma unroll
         for (int i = 0; i < TILE_M / 2; ++i)
             if (!see(i / 2 % 2 * 8, i / 4 * 8 + i % 2)) ds[i] = 0.0f;
@@ -131,27 +136,9 @@ struct KeyRows {
     // Waits for the warpgroup's other warps.
     static __device__ __forceinline__ void join() { barrier_sync(1 + thread_index() / 128, 128); }
 
-    // Sends own rows of dK or dV off from the place of own rows of a tile.
-    __device__ __forceinline__ void store(const Gradient& gradient, float factor, unsigned tile, const TensorMap& map) const {
-#pragma unroll
-        for (int step = 0; step < K_STEPS; ++step) {
-            Register r[4];
-#pragma unroll
-            for (int i = 0; i < 4; ++i) r[i] = pack(gradient[8 * step + 2 * i] * factor, gradient[8 * step + 2 * i + 1] * factor);
-            store_matrices(tile, step, r[0], r[1], r[2], r[3]);
-        }
-        fence_async_shared();
-        join();
-        if (thread() % 128 == 0) store_tile(map, tile + first_row() * PANEL_ROW, TILE_N, keys.key0 + first_row(), keys.kv_head, keys.batch);
-    }
-
     // Gives own rows of dK or dV what clearing kept from them: NaN for dK, for dV dO itself, where P is positive.
     template <bool DK>
-    __device__ __forceinline__ void restore_cleared(unsigned cleared) const {
-        if (thread() % 128 == 0) tma_store_wait();
-        join();
-        if (load_shared(cleared) == 0) return;
-        const BackwardParams& plain = params.plain;
+    __device__ __forceinline__ void restore_cleared(const KeyTile& keys) const {
         const Rows k(plain.k, plain.k_strides, keys.batch, keys.kv_head);
         const Rows gradient(DK ? plain.dk : plain.dv, DK ? plain.dk_strides : plain.dv_strides, keys.batch, keys.kv_head);
         for (int index = thread() % 128; index < 64 * K_STEPS * 2; index += 128) {

@@ -1,5 +1,5 @@
 #pragma once
-// What a block of the backward pass does: one tile of keys of one key-value head, against the query tiles of each head of its group in turn.
+// A task of the backward pass: one tile of keys of one key-value head, against the query tiles of each head of its group in turn.
 #include "../common/mask.cuh"
 #include "../common/params.cuh"
 #include "../common/plan.cuh"
@@ -9,23 +9,33 @@
 struct KeyTile {
     int batch, kv_head, key0, end_head;  // end_head: of the group's query heads
 
+    static __device__ __forceinline__ int tiles(const Problem& problem) { return (problem.seq_len_k + TILE_N - 1) / TILE_N; }
+    static __device__ __forceinline__ int count(const Problem& problem) { return tiles(problem) * problem.heads_kv * problem.batch; }
+
     // Keys vary fastest so that neighbours share queries in L2, the longest causal columns first.
-    static __device__ __forceinline__ KeyTile of_block(const Problem& problem) {
-        const int key_tiles = (problem.seq_len_k + TILE_N - 1) / TILE_N, block = blockIdx.x, kv_head = block / key_tiles % problem.heads_kv;
-        return {uniform(block / key_tiles / problem.heads_kv), uniform(kv_head), uniform(block % key_tiles * TILE_N),
-                uniform((kv_head + 1) * (problem.heads_q / problem.heads_kv))};
+    static __device__ __forceinline__ KeyTile at(int index, const Problem& problem) {
+        return of(index / tiles(problem), index % tiles(problem), problem);
     }
 
-    // The order where a block waits for those of the head's later keys, which have lower indices. Under the causal mask they begin at a later
-    // query tile and so are ahead. Heads take turns, as many as fill an H100: blocks of one that start at once would wait for each other.
-    static __device__ __forceinline__ KeyTile in_order(const Problem& problem) {
+    // The order where a tile waits for those of the head's later keys, which have lower indices. Under the causal mask they begin at a later
+    // query tile and so are ahead. Heads take turns, as many as fill an H100: tiles of one that start at once would wait for each other.
+    static __device__ __forceinline__ KeyTile in_order(int index, const Problem& problem) {
         constexpr int TOGETHER = 132;
-        const int key_tiles = (problem.seq_len_k + TILE_N - 1) / TILE_N, heads = (TOGETHER + key_tiles - 1) / key_tiles, block = blockIdx.x;
-        const int first = block / (heads * key_tiles) * heads, members = min(heads, problem.batch * problem.heads_kv - first);
-        const int rest = block % (heads * key_tiles), head = first + rest % members, kv_head = head % problem.heads_kv;
-        return {uniform(head / problem.heads_kv), uniform(kv_head), uniform((key_tiles - 1 - rest / members) * TILE_N),
-                uniform((kv_head + 1) * (problem.heads_q / problem.heads_kv))};
+        const int heads = (TOGETHER + tiles(problem) - 1) / tiles(problem), first = index / (heads * tiles(problem)) * heads;
+        const int members = min(heads, problem.batch * problem.heads_kv - first), rest = index % (heads * tiles(problem));
+        return of(first + rest % members, tiles(problem) - 1 - rest / members, problem);
     }
+
+    // The tile of a head of a batch entry.
+    static __device__ __forceinline__ KeyTile of(int entry, int tile, const Problem& problem) {
+        const int kv_head = entry % problem.heads_kv;
+        return {entry / problem.heads_kv, kv_head, tile * TILE_N, (kv_head + 1) * (problem.heads_q / problem.heads_kv)};
+    }
+
+    // The same, for a warp that shares it.
+    __device__ __forceinline__ KeyTile in_warp() const { return {uniform(batch), uniform(kv_head), uniform(key0), uniform(end_head)}; }
+
+    __device__ __forceinline__ bool exists() const { return end_head > 0; }
 
     __device__ __forceinline__ int first_head(const Problem& problem) const { return end_head - problem.heads_q / problem.heads_kv; }
     // The query tiles [first, last) see a key.
@@ -49,7 +59,7 @@ struct RingWalk {
     int head, tile;
     Turn<SLOTS> turn;
 
-    __device__ __forceinline__ RingWalk(const KeyTile& keys, const Problem& problem) : tile(keys.first(problem)) {
+    __device__ __forceinline__ RingWalk(const KeyTile& keys, const Problem& problem, Turn<SLOTS> turn = {}) : tile(keys.first(problem)), turn(turn) {
         head = tile < keys.last(problem) ? keys.first_head(problem) : keys.end_head;
     }
     __device__ __forceinline__ bool valid(const KeyTile& keys) const { return head < keys.end_head; }
