@@ -652,13 +652,16 @@ struct Forward {
         }
     }
 
+    // Signed: of an unsigned index the assembler makes code that spills.
+    static __device__ __forceinline__ int self() { return thread_index(); }
+
     // Where the lane reads fragments: of its Q rows, of a group of K, of a group of V.
     __device__ __forceinline__ unsigned query_rows() const {
         const int self = thread_index();
         return rows_fragment(q_tile + self / 32 * WARP_ROWS * ROW_BYTES, self % 32);
     }
-    __device__ __forceinline__ unsigned keys(int stage, int group) const { return columns_fragment(k_ring + place(stage, group), thread_index() % 32); }
-    __device__ __forceinline__ unsigned values(int stage, int group) const { return rows_fragment(v_ring + place(stage, group), thread_index() % 32); }
+    __device__ __forceinline__ unsigned keys(int stage, int group) const { return columns_fragment(k_ring + place(stage, group), self() % 32); }
+    __device__ __forceinline__ unsigned values(int stage, int group) const { return rows_fragment(v_ring + place(stage, group), self() % 32); }
 
     // The place of a group within a ring: its first row's offset.
     static __device__ __forceinline__ unsigned place(int stage, int group) { return stage * KV_BYTES + group * GROUP * ROW_BYTES; }
@@ -678,7 +681,7 @@ struct Forward {
             const int key = tile * TILE_N + group * GROUP, now = group % 2, other = 1 - now;
             const unsigned next_keys = group + 1 < GROUPS ? keys(stage, group + 1) : keys(after, 0);
             const unsigned values_before = group > 0 ? values(stage, group - 1) : values(before, GROUPS - 1);
-            if (MASKED && key >= visible_keys_end(row0 + (thread_index() / 32 + 1) * WARP_ROWS - 1, problem))
+            if (MASKED && key >= visible_keys_end(row0 + (self() / 32 + 1) * WARP_ROWS - 1, problem))
                 finish(s[other], p[other], values_before);
             else
                 advance<MASKED>(s[now], p[now], s[other], p[other], key, next_keys, values_before);
