@@ -191,7 +191,7 @@ const taskBytes = 16
 // addCounters has blocks stay on their SMs and take key tiles, which a counter in the workspace counts. In deterministic mode there is
 // one for each query tile too, of the key tiles in its sums. The one that comes first stores, so that sums are zeroed only where the
 // causal mask may leave query tiles that see no key.
-func (p *backwardPlan) addCounters(c checker, a *BackwardArgs, keys *image, processors uint32) (err error) {
+func (p *backwardPlan) addCounters(c checker, a *BackwardArgs, keys *image, processors uint32) error {
 	p.launches[0].blocks = min(p.launches[0].blocks, processors)
 	counters := int64(taskBytes)
 	if keys.Pass == BackwardOrdered {

@@ -221,6 +221,29 @@ func TestHandover(t *testing.T) {
 	}
 }
 
+// TestHandoverBackward lets a block wait for a later one where that runs too, and finds it where only one block runs at a time.
+func TestHandoverBackward(t *testing.T) {
+	const backward = `
+	mov.u32 %r1, %ctaid.x;
+	mov.u32 %r2, 1;
+	setp.eq.u32 %p1, %r1, 1;
+	@%p1 bra LATER;
+AGAIN:
+	ld.acquire.gpu.global.u32 %r3, [%out];
+	setp.eq.u32 %p1, %r3, 0;
+	@%p1 bra AGAIN;
+	st.global.u32 [%out+4], %r3;
+	ret;
+LATER:
+	st.release.gpu.global.u32 [%out], %r2;`
+	for workers, stuck := range map[int]bool{1: true, 2: false} {
+		got, err := machine{threads: 1, blocks: 2, outBytes: 8, options: Options{Workers: workers}}.run(t, program(backward))
+		if found := strings.Contains(kinds(err), string(Deadlock)); found != stuck || !stuck && (err != nil || got[4] != 1) {
+			t.Errorf("%d workers: %v, %v, want stuck %v", workers, got, err, stuck)
+		}
+	}
+}
+
 // TestCopies runs every form of cp.async at every size, with zero fill, in every order that completion may take.
 func TestCopies(t *testing.T) {
 	in := make([]byte, 2048)
