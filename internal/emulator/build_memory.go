@@ -251,8 +251,11 @@ func addAtomically(at []byte, x uint32, add func(a, b uint32) uint32) (old uint3
 func buildAcquire(c *compiler, _ *ptx.Instruction) func(*warp) {
 	d, at := c.slot(0), c.addressOperand(1)
 	return func(w *warp) {
-		l := w.block.launch
+		l, c := w.block.launch, w.block.cluster
 		released := l.releases.Load()
+		if released != c.released {
+			c.released, c.stall = released, 0
+		}
 		var a vec64
 		at.lanes(w, &a)
 		each(w.active, func(lane int) {
@@ -269,7 +272,7 @@ func buildAcquire(c *compiler, _ *ptx.Instruction) func(*warp) {
 		if !w.stalls() {
 			return
 		}
-		w.block.cluster.worker.stalled.Store(released + 1)
+		c.worker.stalled.Store(released + 1)
 		if l.allStalled() {
 			w.report(Report{Kind: Deadlock, Detail: fmt.Sprintf("warp %d loads again and again what no block that runs will store", w.index)}, w.active)
 			w.stop()

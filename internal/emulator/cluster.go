@@ -13,18 +13,19 @@ import (
 // the launch has none, each block is a cluster of its own.
 type cluster struct {
 	*launch
-	worker  *worker
-	index   int // in the grid of clusters
-	agents  agents
-	blocks  []*block // by rank
-	order   *rand.Rand
-	choices []*warp // of choose
-	flights []*flight
-	barrier clusterBarrier
-	epochs  []uint32      // of the agents that are no warps: the last that each was given
-	stall   int           // tests of mbarriers that failed since something happened
-	tiles   *productTiles // nil until the first wgmma
-	cut     bool          // a warp was ended for a fault, so that what others wait for may not come
+	worker   *worker
+	index    int // in the grid of clusters
+	agents   agents
+	blocks   []*block // by rank
+	order    *rand.Rand
+	choices  []*warp // of choose
+	flights  []*flight
+	barrier  clusterBarrier
+	epochs   []uint32      // of the agents that are no warps: the last that each was given
+	stall    int           // tests of mbarriers, and of words that others release, since something happened
+	released int64         // words that others had released at the latest such test
+	tiles    *productTiles // nil until the first wgmma
+	cut      bool          // a warp was ended for a fault, so that what others wait for may not come
 }
 
 // maxClusterBlocks is what a device of compute capability 9.0 takes, where the kernel allows more than eight.

@@ -235,6 +235,11 @@ AGAIN:
 	st.global.u32 [%out+4], %r3;
 	ret;
 LATER:
+	mov.u32 %r4, 2000000; // longer than tests take that make a block count as stuck
+WORK:
+	sub.u32 %r4, %r4, 1;
+	setp.ne.u32 %p1, %r4, 0;
+	@%p1 bra WORK;
 	st.release.gpu.global.u32 [%out], %r2;`
 	for workers, stuck := range map[int]bool{1: true, 2: false} {
 		got, err := machine{threads: 1, blocks: 2, outBytes: 8, options: Options{Workers: workers}}.run(t, program(backward))
