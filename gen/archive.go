@@ -3,7 +3,6 @@ package gen
 import (
 	"archive/zip"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -57,64 +56,6 @@ func packArchive(p renderedPackage, compiler string, images []Image) ([]byte, er
 		return nil, err
 	}
 	return packed.Bytes(), nil
-}
-
-// ReadArchive is the Manifest of an archive whose entries are all whole and exactly those that the Manifest names. The
-// error wraps ErrArchive.
-func ReadArchive(archive []byte) (Manifest, error) {
-	m, _, err := unpackArchive(archive)
-	return m, err
-}
-
-// unpackArchive is ReadArchive's Manifest and the images that it names, in its order.
-func unpackArchive(archive []byte) (Manifest, []Image, error) {
-	entries, err := unpack(archive)
-	if err != nil {
-		return Manifest{}, nil, err
-	}
-	var m Manifest
-	if err := json.Unmarshal(entries[manifestName], &m); err != nil {
-		return Manifest{}, nil, archiveErrorf("%s: %w", manifestName, err)
-	}
-	if m.Generator != generator {
-		return Manifest{}, nil, archiveErrorf("%s names the generator %q, not %q", manifestName, m.Generator, generator)
-	}
-	delete(entries, manifestName)
-	var images []Image
-	for _, k := range m.Kernels {
-		for name, sum := range map[string]string{k.Name + ".cubin": k.CubinSHA256, k.Name + ".ptx": k.PTXSHA256} {
-			data, ok := entries[name]
-			if ok != (sum != "") || ok && digest(data) != sum {
-				return Manifest{}, nil, archiveErrorf("%s is not what %s says", name, manifestName)
-			}
-		}
-		images = append(images, Image{Kernel: k.Name, Cubin: entries[k.Name+".cubin"], PTX: entries[k.Name+".ptx"], Report: k.Report()})
-		delete(entries, k.Name+".cubin")
-		delete(entries, k.Name+".ptx")
-	}
-	for name := range entries {
-		return Manifest{}, nil, archiveErrorf("%s is not in %s", name, manifestName)
-	}
-	return m, images, nil
-}
-
-func unpack(archive []byte) (map[string][]byte, error) {
-	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
-	if err != nil {
-		return nil, archiveErrorf("%w", err)
-	}
-	entries := map[string][]byte{}
-	for _, f := range z.File {
-		r, err := f.Open()
-		if err != nil {
-			return nil, archiveErrorf("%s: %w", f.Name, err)
-		}
-		entries[f.Name], err = io.ReadAll(r)
-		if err = errors.Join(err, r.Close()); err != nil {
-			return nil, archiveErrorf("%s: %w", f.Name, err)
-		}
-	}
-	return entries, nil
 }
 
 // checkArchive is an error that wraps ErrArchive unless archive holds exactly p's images, made of its sources with

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -286,5 +287,28 @@ func BenchmarkDefaultMatrix(b *testing.B) {
 		if result := mustGenerate(b, DefaultRequest(), opts); len(result.Changes) != 0 {
 			b.Fatalf("changes: %s", kinds(result.Changes))
 		}
+	}
+}
+
+// TestErrorIsOfTheFirstPackage: packages are done beside each other, and which fails first in time must not show.
+func TestErrorIsOfTheFirstPackage(t *testing.T) {
+	r := run{packages: make([]builtPackage, 3)}
+	second, third := errors.New("second"), errors.New("third")
+	thirdDone := make(chan struct{})
+	err := r.each(func(p *builtPackage) error {
+		switch p {
+		case &r.packages[1]:
+			if runtime.GOMAXPROCS(0) > 1 {
+				<-thirdDone
+			}
+			return second
+		case &r.packages[2]:
+			close(thirdDone)
+			return third
+		}
+		return nil
+	})
+	if err != second {
+		t.Errorf("%v; want %v", err, second)
 	}
 }

@@ -21,13 +21,13 @@ func Prebuilt(folder string, sources []Source) (Compiled, error) {
 		if err != nil {
 			return Compiled{}, err
 		}
-		manifest, images, err := unpackArchive(archive)
+		opened, err := openArchive(archive)
 		if err != nil {
 			return Compiled{}, err
 		}
-		compiled.By = manifest.Compiler
-		for i, image := range images {
-			found[image.Kernel] = prebuilt{manifest.Kernels[i], image}
+		compiled.By = opened.manifest.Compiler
+		for _, k := range opened.manifest.Kernels {
+			found[k.Name] = prebuilt{k, opened}
 		}
 	}
 	var lacking []string
@@ -35,8 +35,13 @@ func Prebuilt(folder string, sources []Source) (Compiled, error) {
 		p := found[s.Name]
 		if !p.fits(s) {
 			lacking = append(lacking, s.Name)
+			continue
 		}
-		compiled.Images = append(compiled.Images, p.image)
+		image, err := p.in.image(p.entry)
+		if err != nil {
+			return Compiled{}, err
+		}
+		compiled.Images = append(compiled.Images, image)
 	}
 	if len(lacking) > 0 {
 		return Compiled{}, &NeedCompilerError{Of: lacking, Reason: errors.New("it is in no prebuilt package, or was made of another source there")}
@@ -44,10 +49,10 @@ func Prebuilt(folder string, sources []Source) (Compiled, error) {
 	return compiled, nil
 }
 
-// prebuilt is an image and what its archive says of it.
+// prebuilt is what an archive says of an image, and the archive.
 type prebuilt struct {
 	entry ManifestKernel
-	image Image
+	in    openedArchive
 }
 
 func (p prebuilt) fits(s Source) bool {

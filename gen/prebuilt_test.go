@@ -2,6 +2,7 @@ package gen
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -33,7 +34,25 @@ func TestPrebuilt(t *testing.T) {
 	if _, err := Prebuilt(root, []Source{source, edited}); !errors.As(err, &need) || len(need.Of) != 1 || need.Of[0] != edited.Name {
 		t.Errorf("of another source: %v", err)
 	}
-	put(t, filepath.Join(root, "d32bf16full", ArchiveName), "PK")
+	path := filepath.Join(root, "d32bf16full", ArchiveName)
+	archive, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := openArchive(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := opened.entries[source.Name+".cubin"].DataOffset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive[at+8] ^= 1
+	put(t, path, string(archive))
+	if _, err := Prebuilt(root, []Source{source}); !errors.Is(err, ErrArchive) {
+		t.Errorf("of a damaged image: %v", err)
+	}
+	put(t, path, "PK")
 	if _, err := Prebuilt(root, []Source{source}); !errors.Is(err, ErrArchive) {
 		t.Errorf("of a damaged archive: %v", err)
 	}

@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"path"
@@ -23,7 +24,7 @@ func renderFrom(files fs.FS, p Plan) ([]byte, error) {
 	if err := r.file(rootTemplate(p.Spec)); err != nil {
 		return nil, err
 	}
-	return tidy(r.out.String()), nil
+	return r.out.Bytes(), nil
 }
 
 type renderer struct {
@@ -32,7 +33,8 @@ type renderer struct {
 	included map[string]bool
 	open     []string // the files that are being read, outermost first
 	written  string   // the file that the last line came from
-	out      strings.Builder
+	blank    bool     // blank lines have come since
+	out      bytes.Buffer
 }
 
 var (
@@ -49,6 +51,10 @@ func (r *renderer) file(name string) error {
 	r.included[name] = true
 	r.open = append(r.open, name)
 	for i, line := range strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
+		if !strings.Contains(line, "#") { // most lines: no pattern need be tried
+			r.line(name, strings.TrimRight(line, " \t"))
+			continue
+		}
 		if onceLine.MatchString(line) {
 			continue
 		}
@@ -69,15 +75,23 @@ func (r *renderer) file(name string) error {
 	return nil
 }
 
-// line writes a line of a file, and where it does not follow another line of that file, the file's name.
+// line writes a line of a file, one blank line where there are several, and where it does not follow another line of that
+// file, the file's name.
 func (r *renderer) line(name, text string) {
-	if text != "" && name != r.written {
-		if r.written != "" {
-			fmt.Fprintf(&r.out, "\n// ---- %s\n", name)
-		}
-		r.written = name
+	if text == "" {
+		r.blank = true
+		return
 	}
-	r.out.WriteString(text + "\n")
+	switch {
+	case r.written == "": // the header's blank line is there
+	case name != r.written:
+		fmt.Fprintf(&r.out, "\n// ---- %s\n", name)
+	case r.blank:
+		r.out.WriteByte('\n')
+	}
+	r.written, r.blank = name, false
+	r.out.WriteString(text)
+	r.out.WriteByte('\n')
 }
 
 // include puts what the #include of target at a line of a file names in its place.
@@ -107,11 +121,4 @@ func (r *renderer) text(name, title, text string) {
 	for line := range strings.Lines(text) {
 		r.line(title, strings.TrimSuffix(line, "\n"))
 	}
-}
-
-var blankLines = regexp.MustCompile(`\n{3,}`)
-
-// tidy leaves one blank line where there are several, and one newline at the end.
-func tidy(text string) []byte {
-	return []byte(strings.Trim(blankLines.ReplaceAllString(text, "\n\n"), "\n") + "\n")
 }

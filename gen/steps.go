@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,6 +78,21 @@ func (r *run) all(ctx context.Context) error {
 	return nil
 }
 
+// each does the packages over all cores. The error is that of the first package, in their order, that has one.
+func (r *run) each(do func(*builtPackage) error) error {
+	var workers errgroup.Group
+	workers.SetLimit(runtime.GOMAXPROCS(0))
+	failed := make([]error, len(r.packages))
+	for i := range r.packages {
+		workers.Go(func() error {
+			failed[i] = do(&r.packages[i])
+			return nil
+		})
+	}
+	_ = workers.Wait() // failed has them
+	return cmp.Or(failed...)
+}
+
 // locateOutput finds the folder to write to and the names that Go knows it by.
 func locateOutput(_ context.Context, r *run) (err error) {
 	if r.root, err = resolveFolder(r.options.Out); err != nil {
@@ -124,8 +140,7 @@ func verifyBudgets(_ context.Context, r *run) error {
 }
 
 func renderSources(_ context.Context, r *run) error {
-	for i := range r.packages {
-		p := &r.packages[i]
+	return r.each(func(p *builtPackage) error {
 		for _, plan := range p.Plans {
 			source, err := renderFrom(r.templates, plan)
 			if err != nil {
@@ -133,25 +148,24 @@ func renderSources(_ context.Context, r *run) error {
 			}
 			p.kernels = append(p.kernels, kernel{plan, source})
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func verifySources(_ context.Context, r *run) error {
-	for _, p := range r.packages {
+	return r.each(func(p *builtPackage) error {
 		for _, k := range p.kernels {
 			if err := verifySource(k); err != nil {
 				return err
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // keepArchives finds the packages whose archive in the output folder was made of the sources at hand.
 func keepArchives(_ context.Context, r *run) error {
-	for i := range r.packages {
-		p := &r.packages[i]
+	return r.each(func(p *builtPackage) error {
 		archive, err := readIfThere(filepath.Join(r.root, p.Name(), ArchiveName))
 		if err != nil {
 			return err
@@ -167,8 +181,8 @@ func keepArchives(_ context.Context, r *run) error {
 		if p.stale == nil {
 			p.archive = archive
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // compileImages has the Compiler make the images of all packages that keep no archive, in one call.
@@ -215,41 +229,37 @@ func compileImages(ctx context.Context, r *run) error {
 }
 
 func verifyImages(_ context.Context, r *run) error {
-	for _, p := range r.packages {
+	return r.each(func(p *builtPackage) error {
 		for i, image := range p.images {
 			if err := verifyImage(p.Plans[i], image, p.carriesPTX(p.Plans[i])); err != nil {
 				return err
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func packArchives(_ context.Context, r *run) error {
-	var packers errgroup.Group
-	packers.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range r.packages {
-		p := &r.packages[i]
-		if p.images == nil {
-			continue
-		}
-		packers.Go(func() (err error) {
+	return r.each(func(p *builtPackage) (err error) {
+		if p.images != nil {
 			p.archive, err = packArchive(p.renderedPackage, r.compiledBy, p.images)
-			return err
-		})
-	}
-	return packers.Wait()
+		}
+		return err
+	})
 }
 
 // writeBindings makes the Go sources and puts all files of the tree together.
-func writeBindings(_ context.Context, r *run) (err error) {
+func writeBindings(_ context.Context, r *run) error {
+	err := r.each(func(p *builtPackage) (err error) {
+		p.binding, err = packageSource(p.PackagePlan, r.importPath)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	var plans []PackagePlan
-	for i := range r.packages {
-		p := &r.packages[i]
+	for _, p := range r.packages {
 		plans = append(plans, p.PackagePlan)
-		if p.binding, err = packageSource(p.PackagePlan, r.importPath); err != nil {
-			return err
-		}
 		r.tree.folders = append(r.tree.folders, p.folder())
 	}
 	text, err := selectorSource(r.selector, r.importPath, plans)
@@ -270,12 +280,8 @@ func (p builtPackage) folder() folder {
 }
 
 func verifyBindings(_ context.Context, r *run) error {
-	for _, p := range r.packages {
-		if err := verifyBinding(p.Name(), p.binding); err != nil {
-			return err
-		}
-	}
-	return verifyBinding(r.selector, r.tree.selector.data)
+	err := r.each(func(p *builtPackage) error { return verifyBinding(p.Name(), p.binding) })
+	return cmp.Or(err, verifyBinding(r.selector, r.tree.selector.data))
 }
 
 func compareTree(_ context.Context, r *run) (err error) {
