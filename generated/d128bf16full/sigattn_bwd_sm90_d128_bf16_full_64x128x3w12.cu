@@ -894,9 +894,7 @@ __device__ __forceinline__ void store_tile(const TensorMap& map, unsigned place,
 
 // How many tasks the launch's blocks have taken. It has 16 bytes for itself.
 __device__ __forceinline__ unsigned* tasks_taken(const BackwardParams& params) {
-    const Problem& p = params.problem;
-    const long long tiles = static_cast<long long>(p.batch) * p.heads_q * ((p.seq_len_q + TILE_M - 1) / TILE_M);
-    return reinterpret_cast<unsigned*>(params.dq_accum + tiles * (TILE_M * HEAD_DIM));
+    return reinterpret_cast<unsigned*>(dq_tile(params.dq_accum, params.problem, params.problem.batch, 0, 0));
 }
 
 // Per (batch, query head, query tile), how many key tiles are in the sums: whose turn it is to add.
@@ -987,14 +985,17 @@ struct KeyTile {
     }
 };
 
-// Query tile after query tile, each in its place of a ring.
-template <int SLOTS>
+// Query tile after query tile, each in its place of a ring; DOWN from the last one.
+template <int SLOTS, bool DOWN = false>
 struct RingWalk {
     int head, tile;
     Turn<SLOTS> turn;
 
-    __device__ __forceinline__ RingWalk(const KeyTile& keys, const Problem& problem, Turn<SLOTS> turn = {}) : tile(keys.first(problem)), turn(turn) {
-        head = tile < keys.last(problem) ? keys.first_head(problem) : keys.end_head;
+    __device__ __forceinline__ RingWalk(const KeyTile& keys, const Problem& problem, Turn<SLOTS> turn = {}) : tile(begin(keys, problem)), turn(turn) {
+        head = keys.first(problem) < keys.last(problem) ? keys.first_head(problem) : keys.end_head;
+    }
+    static __device__ __forceinline__ int begin(const KeyTile& keys, const Problem& problem) {
+        return DOWN ? keys.last(problem) - 1 : keys.first(problem);
     }
     __device__ __forceinline__ bool valid(const KeyTile& keys) const { return head < keys.end_head; }
     __device__ __forceinline__ int slot() const { return turn.slot(); }
@@ -1003,8 +1004,8 @@ struct RingWalk {
     __device__ __forceinline__ RingWalk next(const KeyTile& keys, const Problem& problem) const {
         RingWalk next = *this;
         next.turn.next();
-        if (++next.tile < keys.last(problem)) return next;
-        next.tile = keys.first(problem);
+        if (DOWN ? --next.tile >= keys.first(problem) : ++next.tile < keys.last(problem)) return next;
+        next.tile = begin(keys, problem);
         ++next.head;
         return next;
     }

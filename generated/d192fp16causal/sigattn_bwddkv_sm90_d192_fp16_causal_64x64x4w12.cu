@@ -907,14 +907,17 @@ struct KeyTile {
     }
 };
 
-// Query tile after query tile, each in its place of a ring.
-template <int SLOTS>
+// Query tile after query tile, each in its place of a ring; DOWN from the last one.
+template <int SLOTS, bool DOWN = false>
 struct RingWalk {
     int head, tile;
     Turn<SLOTS> turn;
 
-    __device__ __forceinline__ RingWalk(const KeyTile& keys, const Problem& problem, Turn<SLOTS> turn = {}) : tile(keys.first(problem)), turn(turn) {
-        head = tile < keys.last(problem) ? keys.first_head(problem) : keys.end_head;
+    __device__ __forceinline__ RingWalk(const KeyTile& keys, const Problem& problem, Turn<SLOTS> turn = {}) : tile(begin(keys, problem)), turn(turn) {
+        head = keys.first(problem) < keys.last(problem) ? keys.first_head(problem) : keys.end_head;
+    }
+    static __device__ __forceinline__ int begin(const KeyTile& keys, const Problem& problem) {
+        return DOWN ? keys.last(problem) - 1 : keys.first(problem);
     }
     __device__ __forceinline__ bool valid(const KeyTile& keys) const { return head < keys.end_head; }
     __device__ __forceinline__ int slot() const { return turn.slot(); }
@@ -923,8 +926,8 @@ struct RingWalk {
     __device__ __forceinline__ RingWalk next(const KeyTile& keys, const Problem& problem) const {
         RingWalk next = *this;
         next.turn.next();
-        if (++next.tile < keys.last(problem)) return next;
-        next.tile = keys.first(problem);
+        if (DOWN ? --next.tile >= keys.first(problem) : ++next.tile < keys.last(problem)) return next;
+        next.tile = begin(keys, problem);
         ++next.head;
         return next;
     }
@@ -1076,7 +1079,7 @@ struct KeyRows {
 constexpr int RESIDENT_STEPS = HEAD_DIM == 192 ? 12 : 8, RESIDENT_PANELS = RESIDENT_STEPS / 4;
 constexpr int DO_STAGES = HEAD_DIM == 192 ? STAGES : STAGES - 1;  // places for dO; STAGES are Q's
 constexpr bool DO_LENDS = DO_STAGES == STAGES;                    // a place to V's; else that of Q is large enough for both
-constexpr int USERS = 8 + CAUSAL;  // warps that a place in the ring waits for: the consumers' and the one that looks through it
+constexpr int USERS = 8;  // warps that a place in the ring waits for
 
 // Shared memory, from a multiple of 1024 bytes: the ring of Q | that of dO | the other columns of K | of V | slopes | barriers and flags.
 constexpr int Q_BYTES = tile_bytes(TILE_M), RESIDENT_BYTES = RESIDENT_PANELS * TILE_N * PANEL_ROW, KEPT_BYTES = tile_bytes(TILE_N) - RESIDENT_BYTES;
@@ -1091,14 +1094,15 @@ template <int SLOTS_, bool LENDS_>
 struct Ring {
     static constexpr int SLOTS = SLOTS_;
     static constexpr bool LENDS = LENDS_;
-    using Walk = RingWalk<SLOTS>;
+    using Walk = RingWalk<SLOTS, true>;  // the tiles that the causal mask cuts last
     unsigned places, barriers;  // where they begin
 
     __device__ __forceinline__ unsigned place(int slot) const { return places + slot * Q_BYTES; }
-    // Barriers: a place filled, and free again; for tiles that the mask cuts, looked through for what hidden queries hold, and cleared of it.
+    // Barriers: a place filled, and free again; for tiles that the mask cuts, filled and not yet looked through for what hidden queries hold, and
+    // cleared of it.
     __device__ __forceinline__ unsigned full(int slot) const { return barriers + 8 * slot; }
     __device__ __forceinline__ unsigned empty(int slot) const { return full(SLOTS + slot); }
-    __device__ __forceinline__ unsigned inspected(int slot) const { return full(2 * SLOTS + slot); }
+    __device__ __forceinline__ unsigned landed(int slot) const { return full(2 * SLOTS + slot); }
     __device__ __forceinline__ unsigned clean(int slot) const { return full(3 * SLOTS + slot); }
     // Flags: whether a place holds non-finite values, and whether any were cleared.
     __device__ __forceinline__ unsigned dirty(int slot) const { return full(4 * SLOTS + slot); }
@@ -1108,7 +1112,7 @@ struct Ring {
         for (int i = 0; i < SLOTS; ++i) {
             mbarrier_init(full(i), 1);
             mbarrier_init(empty(i), USERS);
-            mbarrier_init(inspected(i), 1);
+            mbarrier_init(landed(i), 1);
             mbarrier_init(clean(i), 4);
         }
         if (CAUSAL) store_shared(cleared(), 0);
@@ -1136,7 +1140,7 @@ struct Shared {
 };
 static_assert(2 * RING_BARRIERS + 8 * (2 + 2 * EXCHANGES) <= 1024);
 
-// Producer: K or V once, then Q or dO of one query tile after another.
+// Producer: K or V once, then Q or dO of one query tile after another. Those that the mask cuts are looked through before they count as filled.
 template <class Ring>
 __device__ __forceinline__ void load(const Problem& problem, const Ring ring, const KeyTile& keys, unsigned resident, unsigned kept,
                                      unsigned keys_full, const TensorMap& keys_map, const TensorMap& queries_map) {
@@ -1149,26 +1153,25 @@ __device__ __forceinline__ void load(const Problem& problem, const Ring ring, co
         const int slot = at.slot();
         const bool lent = Ring::LENDS && slot == Ring::SLOTS - 1;
         mbarrier_wait(ring.empty(slot), at.parity() ^ !lent);
-        load_tile(ring.place(slot), queries_map, ring.full(slot), TILE_M, at.tile * TILE_M, at.head, keys.batch);
+        const unsigned full = CAUSAL && keys.masked(at.tile, problem) ? ring.landed(slot) : ring.full(slot);
+        load_tile(ring.place(slot), queries_map, full, TILE_M, at.tile * TILE_M, at.head, keys.batch);
     }
 }
 
 // Producer: a warp looks through Q, or dO, of the tiles that the mask cuts, since a hidden query's dS = 0 times an infinity is NaN in dK, and so
-// with dV. Consumers do what it takes. It holds the other tiles too, so as not to fall behind.
+// with dV. Consumers do what it takes.
 template <class Ring>
 __device__ __forceinline__ void inspect(const Problem& problem, const Ring ring, const KeyTile& keys, int lane) {
-    if (Ring::LENDS && lane == 0) mbarrier_arrive(ring.empty(Ring::SLOTS - 1));
+    unsigned landings = 0;  // of each place, the parity of its barrier
     for (typename Ring::Walk at(keys, problem); at.valid(keys); at = at.next(keys, problem)) {
+        if (!keys.masked(at.tile, problem)) continue;
         const int slot = at.slot();
-        mbarrier_wait(ring.full(slot), at.parity());
-        if (keys.masked(at.tile, problem)) {
-            const bool dirty = any_nonfinite(ring.place(slot), Q_BYTES, lane);
-            if (lane == 0) {
-                store_shared(ring.dirty(slot), dirty);
-                mbarrier_arrive(ring.inspected(slot));
-            }
-        }
-        if (lane == 0) mbarrier_arrive(ring.empty(slot));
+        mbarrier_wait(ring.landed(slot), landings >> slot & 1);
+        landings ^= 1u << slot;
+        const bool dirty = any_nonfinite(ring.place(slot), Q_BYTES, lane);
+        if (lane != 0) continue;
+        store_shared(ring.dirty(slot), dirty);
+        mbarrier_arrive(ring.full(slot));
     }
 }
 
@@ -1184,7 +1187,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     typename Scored::Walk at;              // the query tile of the latest scores
     Turn<Summed::SLOTS> sum_turn;          // the place of the next sum
     Turn<EXCHANGES> exchange;              // and of the next slopes
-    unsigned inspections = 0, cleans = 0;  // of each place, the parity of the barriers that only tiles pass which the mask cuts
+    unsigned cleans = 0;                   // of each place, the parity of the barrier that only tiles pass which the mask cuts
     Gradient gradient;
     Scores scores;
     Operand weights;
@@ -1197,7 +1200,8 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         for (int i = 0; i < HEAD_DIM / 2; ++i) gradient[i] = 0.0f;
     }
 
-    __device__ __forceinline__ bool masked() const { return keys.masked(at.tile, problem); }
+    // Whether the mask may cut the tile. Where a step is `plain`, which is known at compile time, it does not.
+    __device__ __forceinline__ bool masked(bool plain) const { return !plain && keys.masked(at.tile, problem); }
 
     // Takes own rows of K or V into registers.
     __device__ __forceinline__ void take_rows(unsigned tile, unsigned full) {
@@ -1214,11 +1218,9 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     }
 
     // Gives the place of the scores back, cleared of non-finite values where the mask cuts the tile. restore_cleared makes up for it.
-    __device__ __forceinline__ void release_scored() {
+    __device__ __forceinline__ void release_scored(bool plain) {
         const int slot = at.slot();
-        if (CAUSAL && masked()) {
-            mbarrier_wait(scored.inspected(slot), inspections >> slot & 1);
-            inspections ^= 1u << slot;
+        if (CAUSAL && masked(plain)) {
             const unsigned dirty = load_shared(scored.dirty(slot));
             __syncwarp();  // lane 0 gives the place back for them all, and the flag with it
             if (dirty != 0) {
@@ -1234,10 +1236,10 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     }
 
     // Waits for what is summed over next.
-    __device__ __forceinline__ void await_summed() {
+    __device__ __forceinline__ void await_summed(bool plain) {
         const int slot = sum_turn.slot();
         mbarrier_wait(summed.full(slot), sum_turn.parity());
-        if (!CAUSAL || !masked()) return;
+        if (!CAUSAL || !masked(plain)) return;
         mbarrier_wait(summed.clean(slot), cleans >> slot & 1);
         cleans ^= 1u << slot;
     }
@@ -1258,25 +1260,33 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
             pin(gradient);
             pin(weights);
         };
-        start_scores();
-        wgmma_wait<0>();
-        pin(scores);
-        release_lent();
-        self.begin_weights();
-        self.finish_weights();
-        while (true) {
-            await_summed();
-            at = at.next(keys, problem);
-            if (!at.valid(keys)) break;
+        const auto step = [&](bool plain) {
             start_scores();
             start_sum();
             wgmma_wait<1>();
             pin(scores);
-            self.begin_weights();
+            self.begin_weights(plain);
             finish_sum();
             release(summed.empty(sum_turn.slot()));
             sum_turn.next();
-            self.finish_weights();
+            self.finish_weights(plain);
+            if (CAUSAL) await_summed(plain);
+        };
+        start_scores();
+        wgmma_wait<0>();
+        pin(scores);
+        release_lent();
+        self.begin_weights(false);
+        self.finish_weights(false);
+        if (CAUSAL) await_summed(false);
+        while (true) {
+            if (!CAUSAL) await_summed(false);  // here or at the step's end, for the same instructions: up to 5 % either way
+            at = at.next(keys, problem);
+            if (!at.valid(keys)) break;
+            if (CAUSAL && !masked(false))
+                step(true);
+            else
+                step(false);
         }
         start_sum();
         finish_sum();
@@ -1310,12 +1320,12 @@ struct ValueConsumer : Consumer<ValueConsumer, QueryRing, GradientRing> {
     __device__ __forceinline__ ValueConsumer(const BackwardDKVTensorParams& params, const Shared shared, const KeyTile& keys, int warp)
         : Consumer(params, shared, shared.q(), shared.d_o(), keys, warp) {}
 
-    __device__ __forceinline__ void begin_weights() { exponentiate(scores); }
+    __device__ __forceinline__ void begin_weights(bool) { exponentiate(scores); }
 
     // P^T, and the slopes for the other warpgroup.
-    __device__ __forceinline__ void finish_weights() {
+    __device__ __forceinline__ void finish_weights(bool plain) {
         sigmoid_slopes(scores, weights);
-        release_scored();
+        release_scored(plain);
         mbarrier_wait(shared.slopes_empty(exchange.slot()), exchange.parity() ^ 1);
         const unsigned slopes = own_slopes();
 #pragma unroll
@@ -1326,7 +1336,7 @@ struct ValueConsumer : Consumer<ValueConsumer, QueryRing, GradientRing> {
         __syncwarp();
         release(shared.slopes_full(exchange.slot()));
         exchange.next();
-        if (masked()) hide_probabilities(weights, keys, at.tile);
+        if (masked(plain)) hide_probabilities(weights, keys, at.tile);
     }
 
     __device__ __forceinline__ void run() {
@@ -1346,8 +1356,8 @@ struct KeyConsumer : Consumer<KeyConsumer, GradientRing, QueryRing> {
         : Consumer(params, shared, shared.d_o(), shared.q(), keys, warp) {}
 
     // dS^T in the place of dP^T.
-    __device__ __forceinline__ void begin_weights() {
-        release_scored();
+    __device__ __forceinline__ void begin_weights(bool plain) {
+        release_scored(plain);
         mbarrier_wait(shared.slopes_full(exchange.slot()), exchange.parity());
         const unsigned slopes = own_slopes();
 #pragma unroll
@@ -1361,10 +1371,10 @@ struct KeyConsumer : Consumer<KeyConsumer, GradientRing, QueryRing> {
         __syncwarp();
         release(shared.slopes_empty(exchange.slot()));
         exchange.next();
-        if (masked()) hide_gradients(scores, keys, at.tile);
+        if (masked(plain)) hide_gradients(scores, keys, at.tile);
     }
 
-    __device__ __forceinline__ void finish_weights() { pack_scores(scores, weights); }
+    __device__ __forceinline__ void finish_weights(bool) { pack_scores(scores, weights); }
 
     __device__ __forceinline__ void run() {
         if (at.valid(keys)) {

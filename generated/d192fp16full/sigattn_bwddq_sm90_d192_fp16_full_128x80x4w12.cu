@@ -836,19 +836,23 @@ __device__ __forceinline__ int v_slot(int key) { return key % V_PLACES; }
 __device__ __forceinline__ unsigned k_parity(int key) { return key / K_PLACES % 2; }
 __device__ __forceinline__ unsigned v_parity(int key) { return key / V_PLACES % 2; }
 
-// Producer: Q and one tile of keys after another, or dO and the values.
+// Producer: Q and one tile of keys after another, or dO and the values. The first consumer begins while the rows of the others are on their way.
 template <bool VALUES>
 __device__ __forceinline__ void load(const BackwardDQTensorParams& params, const Shared shared, const RowTile& rows) {
-#pragma unroll
-    for (int consumer = 0; consumer < CONSUMERS; ++consumer)
+    const auto load_rows = [&](int consumer) {
         load_tile(VALUES ? shared.d_o(consumer) : shared.q(consumer), VALUES ? params.do_map : params.q_map,
                   VALUES ? shared.do_full(consumer) : shared.q_full(consumer), 64, rows.row0 + consumer * 64, rows.head, rows.batch);
+    };
+    load_rows(0);
     const int keys = rows.keys(params.plain.problem);
     for (int key = 0; key < keys; ++key) {
         const int slot = VALUES ? v_slot(key) : k_slot(key);
         mbarrier_wait(VALUES ? shared.v_empty(slot) : shared.k_empty(slot), (VALUES ? v_parity(key) : k_parity(key)) ^ 1);
         load_tile(VALUES ? shared.v(slot) : shared.k(slot), VALUES ? params.v_map : params.k_map, VALUES ? shared.v_full(slot) : shared.k_full(slot),
                   TILE_N, key * TILE_N, rows.kv_head, rows.batch);
+        if (key > 0) continue;
+#pragma unroll
+        for (int consumer = 1; consumer < CONSUMERS; ++consumer) load_rows(consumer);
     }
 }
 
