@@ -940,15 +940,32 @@ __device__ __forceinline__ void load_matrix_x4_transposed(Register (&r)[4], unsi
 // ---- sm90/query_walk.cuh
 // A task of the backward pass: one tile of keys of one key-value head, against the query tiles of each head of its group in turn.
 
+// ---- sm90/longest_first.cuh
+// The order in which a backward kernel's blocks take the tiles of all heads.
+
+struct HeadTile {
+    int head, tile;  // of all batch entries' heads; of the head, the longest first under the causal mask
+};
+
+// A head's tiles follow each other so that neighbours share what they read in L2. Under the causal mask the last heads take turns, so that what is
+// left for the end is short.
+__device__ __forceinline__ HeadTile longest_first(int index, int tiles, int heads) {
+    constexpr int LAST = 264;  // tiles: two for each SM of an H100
+    const int turns = min(heads, (LAST + tiles - 1) / tiles), rest = index - (heads - turns) * tiles;
+    if (!CAUSAL || rest < 0) return {index / tiles, index % tiles};
+    return {heads - turns + rest % turns, rest / turns};
+}
+
+// ---- sm90/query_walk.cuh
 struct KeyTile {
     int batch, kv_head, key0, end_head;  // end_head: of the group's query heads
 
     static __device__ __forceinline__ int tiles(const Problem& problem) { return (problem.seq_len_k + TILE_N - 1) / TILE_N; }
     static __device__ __forceinline__ int count(const Problem& problem) { return tiles(problem) * problem.heads_kv * problem.batch; }
 
-    // Keys vary fastest so that neighbours share queries in L2, the longest causal columns first.
     static __device__ __forceinline__ KeyTile at(int index, const Problem& problem) {
-        return of(index / tiles(problem), index % tiles(problem), problem);
+        const HeadTile at = longest_first(index, tiles(problem), problem.heads_kv * problem.batch);
+        return of(at.head, at.tile, problem);
     }
 
     // The order where a tile waits for those of the head's later keys, which have lower indices. Under the causal mask they begin at a later

@@ -769,14 +769,32 @@ __device__ __forceinline__ void store_tile(const TensorMap& map, unsigned place,
 // ---- sm90/row_tile.cuh
 // What a block of the dQ kernel does: one tile of query rows of one head, against the key tiles that its rows see.
 
+// ---- sm90/longest_first.cuh
+// The order in which a backward kernel's blocks take the tiles of all heads.
+
+struct HeadTile {
+    int head, tile;  // of all batch entries' heads; of the head, the longest first under the causal mask
+};
+
+// A head's tiles follow each other so that neighbours share what they read in L2. Under the causal mask the last heads take turns, so that what is
+// left for the end is short.
+__device__ __forceinline__ HeadTile longest_first(int index, int tiles, int heads) {
+    constexpr int LAST = 264;  // tiles: two for each SM of an H100
+    const int turns = min(heads, (LAST + tiles - 1) / tiles), rest = index - (heads - turns) * tiles;
+    if (!CAUSAL || rest < 0) return {index / tiles, index % tiles};
+    return {heads - turns + rest % turns, rest / turns};
+}
+
+// ---- sm90/row_tile.cuh
 struct RowTile {
     int batch, head, kv_head, row0;
 
-    // Rows vary fastest so that neighbours share keys in L2, the longest causal rows first.
     static __device__ __forceinline__ RowTile of_block(const Problem& problem) {
-        const int row_tiles = (problem.seq_len_q + TILE_M - 1) / TILE_M, block = blockIdx.x, head = block / row_tiles % problem.heads_q;
-        return {uniform(block / row_tiles / problem.heads_q), uniform(head), uniform(head / (problem.heads_q / problem.heads_kv)),
-                uniform((row_tiles - 1 - block % row_tiles) * TILE_M)};
+        const int row_tiles = (problem.seq_len_q + TILE_M - 1) / TILE_M;
+        const HeadTile at = longest_first(blockIdx.x, row_tiles, problem.batch * problem.heads_q);
+        const int head = at.head % problem.heads_q;
+        return {uniform(at.head / problem.heads_q), uniform(head), uniform(head / (problem.heads_q / problem.heads_kv)),
+                uniform((row_tiles - 1 - at.tile) * TILE_M)};
     }
 
     // The key tiles that some of the rows before `end` see; one that none sees where there are no others.

@@ -5,6 +5,7 @@
 #include "../common/plan.cuh"
 #include "../ptx/uniform.cuh"
 #include "blocks.cuh"
+#include "longest_first.cuh"
 
 struct KeyTile {
     int batch, kv_head, key0, end_head;  // end_head: of the group's query heads
@@ -12,9 +13,9 @@ struct KeyTile {
     static __device__ __forceinline__ int tiles(const Problem& problem) { return (problem.seq_len_k + TILE_N - 1) / TILE_N; }
     static __device__ __forceinline__ int count(const Problem& problem) { return tiles(problem) * problem.heads_kv * problem.batch; }
 
-    // Keys vary fastest so that neighbours share queries in L2, the longest causal columns first.
     static __device__ __forceinline__ KeyTile at(int index, const Problem& problem) {
-        return of(index / tiles(problem), index % tiles(problem), problem);
+        const HeadTile at = longest_first(index, tiles(problem), problem.heads_kv * problem.batch);
+        return of(at.head, at.tile, problem);
     }
 
     // The order where a tile waits for those of the head's later keys, which have lower indices. Under the causal mask they begin at a later

@@ -4,15 +4,17 @@
 #include "../common/params.cuh"
 #include "../common/plan.cuh"
 #include "../ptx/uniform.cuh"
+#include "longest_first.cuh"
 
 struct RowTile {
     int batch, head, kv_head, row0;
 
-    // Rows vary fastest so that neighbours share keys in L2, the longest causal rows first.
     static __device__ __forceinline__ RowTile of_block(const Problem& problem) {
-        const int row_tiles = (problem.seq_len_q + TILE_M - 1) / TILE_M, block = blockIdx.x, head = block / row_tiles % problem.heads_q;
-        return {uniform(block / row_tiles / problem.heads_q), uniform(head), uniform(head / (problem.heads_q / problem.heads_kv)),
-                uniform((row_tiles - 1 - block % row_tiles) * TILE_M)};
+        const int row_tiles = (problem.seq_len_q + TILE_M - 1) / TILE_M;
+        const HeadTile at = longest_first(blockIdx.x, row_tiles, problem.batch * problem.heads_q);
+        const int head = at.head % problem.heads_q;
+        return {uniform(at.head / problem.heads_q), uniform(head), uniform(head / (problem.heads_q / problem.heads_kv)),
+                uniform((row_tiles - 1 - at.tile) * TILE_M)};
     }
 
     // The key tiles that some of the rows before `end` see; one that none sees where there are no others.
