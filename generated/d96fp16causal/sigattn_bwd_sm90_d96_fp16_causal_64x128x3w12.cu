@@ -1174,6 +1174,9 @@ constexpr int KEY_STEPS = TILE_N / 16;
 constexpr int DQ_COLUMNS = HEAD_DIM == 96 ? 64 : HEAD_DIM / CONSUMERS;
 constexpr int DQ_PANEL_BYTES = HEAD_DIM > 64 ? TILE_N * PANEL_ROW : 2 * DQ_COLUMNS;  // from one consumer's columns of K to the next one's
 constexpr bool DIRECT = HEAD_DIM <= 64 && !ORDERED;  // dQ goes to the workspace from registers, where there is little of it
+// Query tiles that the mask does not cut have a loop of their own, at the edge of which no product runs. At head dim 128 it takes more registers than
+// there are under the causal mask; at 32 it was not measured.
+constexpr bool WHOLE_LOOP = DIRECT && HEAD_DIM == 64;
 constexpr int RESIDENT_STEPS = HEAD_DIM <= 64 ? K_STEPS : 0;
 constexpr int ALL_CONSUMERS = CONSUMERS * 128, SYNC = 1;  // the named barrier of them all
 constexpr int USERS = CONSUMERS * 4 + CAUSAL;             // warps that a slot's Q, or its dO, waits for: the consumers' and the one that looks through it
@@ -1368,6 +1371,8 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     }
 
     __device__ __forceinline__ int consumer() const { return warp / 4; }
+    // Whether the mask does not cut a tile. A step may know it at compile time: is_whole.
+    __device__ __forceinline__ bool whole(const QueryWalk& of) const { return !keys.masked(of.tile, problem); }
 
     // Starts S^T = K Q^T, dP^T = V dO^T of a tile.
     __device__ __forceinline__ void multiply_keys(Scores& s, const QueryWalk& of) {
@@ -1391,9 +1396,9 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     }
 
     // P^T of a tile, and the slopes in the place of the exponentials.
-    __device__ __forceinline__ void activate(Scores& s, const QueryWalk& of) {
+    __device__ __forceinline__ void activate(Scores& s, const QueryWalk& of, bool is_whole) {
         sigmoid_slopes(s, p);
-        if (!keys.masked(of.tile, problem)) return;
+        if (is_whole || whole(of)) return;
         hide_probabilities(p, keys, of.tile);
         if (CAUSAL) clean(of.slot());
     }
@@ -1442,8 +1447,8 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     __device__ __forceinline__ void hand_over(const QueryGradient& dq) {
         const unsigned tile = shared.dq(handed.slot());
         mbarrier_wait(shared.dq_empty(handed.slot()), handed.parity() ^ 1);
-        if (CAUSAL && keys.masked(before.tile, problem)) mbarrier_wait(shared.keys_inspected(), round & 1);
-        if (CAUSAL && keys.masked(before.tile, problem) && load_shared(shared.dirty_keys()) != 0) {
+        if (CAUSAL && !whole(before)) mbarrier_wait(shared.keys_inspected(), round & 1);
+        if (CAUSAL && !whole(before) && load_shared(shared.dirty_keys()) != 0) {
             sum_visible([=](int offset, float sum) { store_shared(tile + 4 * offset, __float_as_uint(sum)); });
         } else {
             const int first = consumer() * DQ_COLUMNS;
@@ -1461,9 +1466,9 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     }
 
     // Adds own rows and columns of that tile's dQ to the workspace, where they lie side by side.
-    __device__ __forceinline__ void add_query_gradient(const QueryGradient& dq) const {
+    __device__ __forceinline__ void add_query_gradient(const QueryGradient& dq, bool is_whole) const {
         float* const sums = dq_tile(plain.dq_accum, problem, keys.batch, before.head, before.tile);
-        if (CAUSAL && keys.masked(before.tile, problem)) {
+        if (CAUSAL && !is_whole && !whole(before)) {
             mbarrier_wait(shared.keys_inspected(), round & 1);
             if (load_shared(shared.dirty_keys()) != 0)
                 return sum_visible([=](int offset, float sum) { add_global(sums + offset, sum); });
@@ -1527,17 +1532,24 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         wgmma_wait<1>();
         pin(s);
         exponentiate(s);
-        activate(s, at);
+        activate(s, at, false);
+        if (WHOLE_LOOP) await_scores();
+    }
+
+    // dP^T of the tile now.
+    template <int LATER = 0>
+    __device__ __forceinline__ void await_scores() {
+        wgmma_wait<LATER>();
+        pin(dp);
     }
 
     // dV of the tile now, and dS^T from the slopes and dP^T: packed in registers, and in shared memory for dQ, which all consumers make.
-    __device__ __forceinline__ void differentiate(const Scores& slopes) {
+    __device__ __forceinline__ void differentiate(const Scores& slopes, bool is_whole) {
         accumulate(dv, p, shared.d_o(at.slot()));
-        wgmma_wait<1>();
-        pin(dp);
+        if (!WHOLE_LOOP) await_scores<1>();
 #pragma unroll
         for (int i = 0; i < TILE_M / 2; ++i) dp[i] *= slopes[i];
-        if (keys.masked(at.tile, problem)) hide_gradients(dp, keys, at.tile);
+        if (!is_whole && !whole(at)) hide_gradients(dp, keys, at.tile);
         if (plain.dbias_partial != nullptr) add_dbias();
         pack_scores(dp, ds);
         mbarrier_wait(shared.ds_empty(stored.slot()), stored.parity() ^ 1);
@@ -1551,12 +1563,12 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     }
 
     // Sees the dQ owed off.
-    __device__ __forceinline__ void settle(QueryGradient& dq) {
+    __device__ __forceinline__ void settle(QueryGradient& dq, bool is_whole) {
         pin(dq);
         if (ORDERED)
             hand_over(dq);
         else
-            add_query_gradient(dq);
+            add_query_gradient(dq, is_whole);
         release(shared.ds_empty(summed.slot()));
         summed.next();
     }
@@ -1564,7 +1576,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     // What is left of the tile now but for its dQ, that of the tile before where it is owed, and P of the tile ahead, whose S takes the place of
     // this one's slopes. No consumer waits for what another one stored just now.
     template <bool OWED>
-    __device__ __forceinline__ void step(Scores& s, const QueryWalk& ahead) {
+    __device__ __forceinline__ void step(Scores& s, const QueryWalk& ahead, bool is_whole) {
         QueryGradient dq;
         wgmma_wait<0>();
         pin(dv);
@@ -1578,14 +1590,15 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         exponentiate(s);
         if (OWED) {
             wgmma_wait<1>();
-            settle(dq);
+            settle(dq, is_whole);
         }
         multiply_values(ahead);
         wgmma_wait<1>();
         pin(dk);
         pin(ds);
         release(shared.q_empty(at.slot()));
-        activate(s, ahead);
+        activate(s, ahead, is_whole);
+        if (WHOLE_LOOP) await_scores();
         before = at;
         at = ahead;
     }
@@ -1602,26 +1615,32 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         wgmma_wait<0>();
         pin(dk);
         pin(ds);
-        if (OWED) settle(dq);
+        if (OWED) settle(dq, false);
         before = at;
         multiply_gradients(dq);
         wgmma_wait<0>();
-        settle(dq);
+        settle(dq, false);
     }
 
     // All query tiles.
     __device__ __forceinline__ void sum() {
         Scores s;
         begin(s);
-        differentiate(s);
+        differentiate(s, false);
         QueryWalk ahead = at.next(keys, problem);
         if (!ahead.valid(keys)) return finish<false>();
-        step<false>(s, ahead);
+        step<false>(s, ahead, false);
         while (true) {
-            differentiate(s);
+            if (WHOLE_LOOP && whole(before) && whole(at)) {
+                for (ahead = at.next(keys, problem); ahead.valid(keys) && whole(ahead); ahead = at.next(keys, problem)) {
+                    differentiate(s, true);
+                    step<true>(s, ahead, true);
+                }
+            }
+            differentiate(s, false);
             ahead = at.next(keys, problem);
             if (!ahead.valid(keys)) return finish<true>();
-            step<true>(s, ahead);
+            step<true>(s, ahead, false);
         }
     }
 
