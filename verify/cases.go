@@ -163,7 +163,9 @@ func (g *grid) lengths() {
 	g.add("primes", Case{Shape: g.shape(1, 2, 1, 97, 211)})
 	g.add("rows without keys", Case{Shape: g.shape(1, 2, 2, 521, 37)})
 	g.add("long keys", Case{Shape: g.shape(1, 2, 2, 37, 1031)})
-	g.add("powers of two", Case{Shape: g.shape(1, 2, 2, 512, 512)})
+	powers := g.shape(1, 2, 2, 512, 512) // of whole query tiles in a row, under a causal mask too
+	g.add("powers of two", Case{Shape: powers})
+	g.add("powers of two, scale 1/4", Case{Shape: powers, Scale: 0.25})
 }
 
 func (g *grid) heads() {
