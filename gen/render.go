@@ -51,14 +51,14 @@ func (r *renderer) file(name string) error {
 	r.included[name] = true
 	r.open = append(r.open, name)
 	for i, line := range strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n") {
-		if !strings.Contains(line, "#") { // most lines: no pattern need be tried
-			r.line(name, strings.TrimRight(line, " \t"))
+		directive := strings.Contains(line, "#") // most lines hold none, and no pattern need be tried
+		if directive && onceLine.MatchString(line) {
 			continue
 		}
-		if onceLine.MatchString(line) {
-			continue
+		var match []string
+		if directive {
+			match = includeLine.FindStringSubmatch(line)
 		}
-		match := includeLine.FindStringSubmatch(line)
 		if match == nil {
 			r.line(name, strings.TrimRight(line, " \t"))
 			continue

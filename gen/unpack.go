@@ -63,8 +63,8 @@ func (a openedArchive) checkNames() error {
 		named[k.Name+".cubin"], named[k.Name+".ptx"] = k.CubinSHA256 != "", k.PTXSHA256 != ""
 	}
 	for name, is := range named {
-		if is && a.entries[name] == nil {
-			return archiveErrorf("%s: it is missing", name)
+		if _, err := a.entry(name); is && err != nil {
+			return err
 		}
 	}
 	for name := range a.entries {
@@ -73,6 +73,13 @@ func (a openedArchive) checkNames() error {
 		}
 	}
 	return nil
+}
+
+func (a openedArchive) entry(name string) (*zip.File, error) {
+	if f := a.entries[name]; f != nil {
+		return f, nil
+	}
+	return nil, archiveErrorf("%s: it is missing", name)
 }
 
 // image is k's, one of the Manifest's kernels.
@@ -103,9 +110,9 @@ func (a openedArchive) unpackImage(name, sum string, to io.Writer) error {
 
 // unpack writes an entry, whose checksum it compares.
 func (a openedArchive) unpack(name string, to io.Writer) error {
-	f := a.entries[name]
-	if f == nil {
-		return archiveErrorf("%s: it is missing", name)
+	f, err := a.entry(name)
+	if err != nil {
+		return err
 	}
 	r, err := f.Open()
 	if err != nil {
