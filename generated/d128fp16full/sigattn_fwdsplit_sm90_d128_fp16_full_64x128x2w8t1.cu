@@ -795,6 +795,18 @@ __device__ __forceinline__ void mbarrier_wait(unsigned barrier, unsigned parity)
     while (!done);
 }
 
+// Whether it is, without waiting.
+__device__ __forceinline__ bool mbarrier_test(unsigned barrier, unsigned parity) {
+    unsigned done;
+    asm volatile(
+        "{\n"
+        ".reg .pred p;\n"
+        "mbarrier.test_wait.parity.shared::cta.b64 p, [%1], %2;\n"
+        "selp.u32 %0, 1, 0, p;\n"
+        "}\n" : "=r"(done) : "r"(barrier), "r"(parity) : "memory");
+    return done;
+}
+
 // ---- sm90/copy.cuh
 // Starts the copy of some panels of `rows` rows from `row` on; the barrier's phase waits for their bytes.
 template <int FIRST, int END>

@@ -22,8 +22,8 @@
 // consumer does meanwhile:
 //
 //     exp(S)               dQ of the tile before the last, dK of the last
-//     dQ, sent off         dK
-//     P                    dP
+//     dQ, put away         dK
+//     dQ, sent off; P      dP
 //     dS, to the others    dV, then S of the tile ahead
 
 // ---- the plan
@@ -846,6 +846,18 @@ __device__ __forceinline__ void mbarrier_wait(unsigned barrier, unsigned parity)
     while (!done);
 }
 
+// Whether it is, without waiting.
+__device__ __forceinline__ bool mbarrier_test(unsigned barrier, unsigned parity) {
+    unsigned done;
+    asm volatile(
+        "{\n"
+        ".reg .pred p;\n"
+        "mbarrier.test_wait.parity.shared::cta.b64 p, [%1], %2;\n"
+        "selp.u32 %0, 1, 0, p;\n"
+        "}\n" : "=r"(done) : "r"(barrier), "r"(parity) : "memory");
+    return done;
+}
+
 // ---- sm90/copy.cuh
 // Starts the copy of some panels of `rows` rows from `row` on; the barrier's phase waits for their bytes.
 template <int FIRST, int END>
@@ -1155,6 +1167,9 @@ constexpr int KEY_STEPS = TILE_N / 16;
 constexpr int DQ_COLUMNS = HEAD_DIM == 96 ? 64 : HEAD_DIM / CONSUMERS;
 constexpr int DQ_PANEL_BYTES = HEAD_DIM > 64 ? TILE_N * PANEL_ROW : 2 * DQ_COLUMNS;  // from one consumer's columns of K to the next one's
 constexpr bool DIRECT = HEAD_DIM <= 64 && !ORDERED;  // dQ goes to the workspace from registers, where there is little of it
+// Whether dP of the tile ahead begins before dQ is sent off, whose fence waits for dQ's stores; and whether it is looked up beforehand that the tile
+// ahead is there, which takes some 50 cycles. By measurement: above head dim 64 the compiler's schedule, or its registers, may lose more by either.
+constexpr bool SEND_LATE = HEAD_DIM <= 64 || !(ORDERED || CAUSAL), LOOK_AHEAD = HEAD_DIM <= 64 || (CAUSAL && !ORDERED);
 // Query tiles that the mask does not cut have a loop of their own, at the edge of which no product runs. At head dim 128 it takes more registers than
 // there are under the causal mask; at 32 it was not measured.
 constexpr bool WHOLE_LOOP = DIRECT && HEAD_DIM == 64;
@@ -1339,6 +1354,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     Turn<DQ_TILES> handed;          // with ORDERED, the place of dQ
     unsigned inspections = 0;       // the parities of the slots' inspected barriers
     unsigned round = 0;             // tasks before this one
+    bool there = false;             // whether Q and dO of the tile ahead were, where that was looked up
 
     using QueryGradient = float[DQ_COLUMNS / 2];
     Gradient dk, dv;
@@ -1355,13 +1371,24 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     // Whether the mask does not cut a tile. A step may know it at compile time: is_whole.
     __device__ __forceinline__ bool whole(const QueryWalk& of) const { return !keys.masked(of.tile, problem); }
 
+    // Looks whether a tile's Q and dO are there.
+    __device__ __forceinline__ void look(const QueryWalk& tile) {
+        there = LOOK_AHEAD && mbarrier_test(shared.q_full(tile.slot()), tile.parity()) && mbarrier_test(shared.do_full(tile.slot()), tile.parity());
+    }
+
+    // Waits for a tile's Q, and where it was looked for its dO.
+    __device__ __forceinline__ void await(const QueryWalk& tile) {
+        if (there) return;
+        mbarrier_wait(shared.q_full(tile.slot()), tile.parity());
+        if (LOOK_AHEAD) mbarrier_wait(shared.do_full(tile.slot()), tile.parity());
+    }
+
     // Starts S^T = K Q^T, dP^T = V dO^T of a tile.
     __device__ __forceinline__ void multiply_keys(Scores& s, const QueryWalk& of) {
-        mbarrier_wait(shared.q_full(of.slot()), of.parity());
         multiply(s, k, shared.k(), shared.q(of.slot()));
     }
     __device__ __forceinline__ void multiply_values(const QueryWalk& of) {
-        mbarrier_wait(shared.do_full(of.slot()), of.parity());
+        if (!LOOK_AHEAD) mbarrier_wait(shared.do_full(of.slot()), of.parity());
         multiply(dp, v, shared.v(), shared.d_o(of.slot()));
     }
 
@@ -1424,75 +1451,98 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     // The lane, where dQ is seen off.
     __device__ __forceinline__ int settling_lane() const { return DIRECT ? lane() : kept_lane(); }
 
-    // Puts own rows and columns of that tile's dQ in its place beside the others', for the warp that adds the tile.
-    __device__ __forceinline__ void hand_over(const QueryGradient& dq) {
-        const unsigned tile = shared.dq(handed.slot());
-        mbarrier_wait(shared.dq_empty(handed.slot()), handed.parity() ^ 1);
-        if (CAUSAL && !whole(before)) mbarrier_wait(shared.keys_inspected(), round & 1);
-        if (CAUSAL && !whole(before) && load_shared(shared.dirty_keys()) != 0) {
-            sum_visible([=](int offset, float sum) { store_shared(tile + 4 * offset, __float_as_uint(sum)); });
-        } else {
-            const int first = consumer() * DQ_COLUMNS;
-            const unsigned own = tile + 4 * (dq_block_offset(warp % 4, first / 8) + settling_lane() * 4);
-#pragma unroll
-            for (int n = 0; n < DQ_COLUMNS / 8; ++n) {
-                const float four[4] = {dq[4 * n], dq[4 * n + 1], dq[4 * n + 2], dq[4 * n + 3]};
-                if (DQ_COLUMNS * CONSUMERS == HEAD_DIM || first + n * 8 < HEAD_DIM) store_shared(own + n * 512, four);
-            }
-        }
-        fence_async_shared();
-        __syncwarp();
-        release(shared.dq_full(handed.slot()));
-        handed.next();
+    // The workspace's part for own rows and columns of the dQ owed, which lie side by side.
+    __device__ __forceinline__ float* own_sums() const {
+        return dq_tile(plain.dq_accum, problem, keys.batch, before.head, before.tile) + dq_block_offset(warp % 4, consumer() * DQ_COLUMNS / 8);
     }
 
-    // Adds own rows and columns of that tile's dQ to the workspace, where they lie side by side.
-    __device__ __forceinline__ void add_query_gradient(const QueryGradient& dq, bool is_whole) const {
-        float* const sums = dq_tile(plain.dq_accum, problem, keys.batch, before.head, before.tile);
-        if (CAUSAL && !is_whole && !whole(before)) {
-            mbarrier_wait(shared.keys_inspected(), round & 1);
-            if (load_shared(shared.dirty_keys()) != 0)
-                return sum_visible([=](int offset, float sum) { add_global(sums + offset, sum); });
-        }
-        const int first = consumer() * DQ_COLUMNS, columns = min(DQ_COLUMNS, HEAD_DIM - first);
-        float* const own = sums + dq_block_offset(warp % 4, first / 8);
-        const unsigned place = shared.dq(warp);
+    // Whether K is finite, as far as the tile's hidden keys matter.
+    __device__ __forceinline__ bool keys_are_finite(const QueryWalk& of, bool is_whole) const {
+        if (!CAUSAL || is_whole || whole(of)) return true;
+        mbarrier_wait(shared.keys_inspected(), round & 1);
+        return load_shared(shared.dirty_keys()) == 0;
+    }
+
+    // Brings own rows and columns of the dQ owed to where they are sent from. False where they are in the workspace already.
+    __device__ __forceinline__ bool put(const QueryGradient& dq, bool is_whole) {
+        const unsigned place = ORDERED ? shared.dq(handed.slot()) + 4 * dq_block_offset(warp % 4, consumer() * DQ_COLUMNS / 8) : shared.dq(warp);
         const int self = settling_lane();
-        if (!DIRECT) {
+        if (ORDERED) {
+            mbarrier_wait(shared.dq_empty(handed.slot()), handed.parity() ^ 1);
+        } else if (!DIRECT) {
             if (self == 0) tma_store_wait_read();
             __syncwarp();
         }
+        const bool finite = keys_are_finite(before, is_whole);
+        if (!finite) {
+            float* const sums = own_sums();
+            sum_visible([=](int offset, float sum) {
+                if (!ORDERED)
+                    add_global(sums + offset, sum);
+                else
+                    store_shared(place + 4 * offset, __float_as_uint(sum));
+            });
+        } else if (!DIRECT) {
 #pragma unroll
-        for (int n = 0; n < DQ_COLUMNS / 8; ++n) {
-            const float four[4] = {dq[4 * n], dq[4 * n + 1], dq[4 * n + 2], dq[4 * n + 3]};
-            const int offset = n * 128 + self * 4;
-            if (DIRECT)
-                add_global(own + offset, four);
-            else
-                store_shared(place + 4 * offset, four);
+            for (int n = 0; n < DQ_COLUMNS / 8; ++n) {
+                const float four[4] = {dq[4 * n], dq[4 * n + 1], dq[4 * n + 2], dq[4 * n + 3]};
+                if (DQ_COLUMNS * CONSUMERS == HEAD_DIM || consumer() * DQ_COLUMNS + n * 8 < HEAD_DIM) store_shared(place + n * 512 + 16 * self, four);
+            }
         }
-        if (DIRECT) return;
-        fence_async_shared();
-        __syncwarp();
-        if (self != 0) return;
-        tma_add(own, place, 16 * columns * 4);
-        tma_store_commit();
+        return ORDERED || finite;
     }
 
-    // The same of the visible keys alone, taken one by one with its place in the tile: where K is not finite, a hidden key's dS = 0 would spoil dQ.
+    // Lets go of the dS that the dQ owed was made of. The other consumers wait for that.
+    __device__ __forceinline__ void let_go() {
+        release(shared.ds_empty(summed.slot()));
+        summed.next();
+    }
+
+    // Sends own rows and columns on: with ORDERED to the warp that adds the tile, else into the workspace.
+    __device__ __forceinline__ void send(const QueryGradient& dq) {
+        const int self = settling_lane();
+        if (DIRECT) {
+            float* const own = own_sums() + 4 * self;
+#pragma unroll
+            for (int n = 0; n < DQ_COLUMNS / 8; ++n) {
+                const float four[4] = {dq[4 * n], dq[4 * n + 1], dq[4 * n + 2], dq[4 * n + 3]};
+                add_global(own + n * 128, four);
+            }
+            return;
+        }
+        fence_async_shared();
+        __syncwarp();
+        if (ORDERED) {
+            release(shared.dq_full(handed.slot()));
+            handed.next();
+        } else if (self == 0) {
+            tma_add(own_sums(), shared.dq(warp), 16 * min(DQ_COLUMNS, HEAD_DIM - consumer() * DQ_COLUMNS) * 4);
+            tma_store_commit();
+        }
+    }
+
+    // Sees the dQ owed off.
+    __device__ __forceinline__ void settle(QueryGradient& dq) {
+        pin(dq);
+        if (put(dq, false)) send(dq);
+        let_go();
+    }
+
+    // The same rows and columns by the visible keys alone, one element after another with its place among them: where K is not finite, a hidden key's
+    // dS = 0 would spoil dQ.
     template <class Take>
     __device__ __forceinline__ void sum_visible(Take take) const {
         const unsigned ds = shared.ds(summed.slot());
 #pragma unroll 1
-        for (int index = warp % 4 * 32 + settling_lane(); index < TILE_M * DQ_COLUMNS; index += 128) {
-            const int query = index / DQ_COLUMNS, column = consumer() * DQ_COLUMNS + index % DQ_COLUMNS;
+        for (int index = settling_lane(); index < 16 * DQ_COLUMNS; index += 32) {
+            const int query = warp % 4 * 16 + index / DQ_COLUMNS, column = consumer() * DQ_COLUMNS + index % DQ_COLUMNS;
             const int end = visible_keys_end(before.tile * TILE_M + query, problem) - keys.key0;
             if (column >= HEAD_DIM) continue;
             float sum = 0.0f;
 #pragma unroll 1
             for (int key = 0; key < min(end, TILE_N); ++key)
                 sum = fmaf(load_element(ds, key, query), load_element(shared.k(), key, column), sum);
-            take(dq_offset(query, column), sum);
+            take(dq_offset(index / DQ_COLUMNS, index % DQ_COLUMNS), sum);
         }
     }
 
@@ -1506,6 +1556,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     __device__ __forceinline__ void begin(Scores& s) {
         mbarrier_wait(shared.kv_full(0), round & 1);
         keep(k, shared.k());
+        await(at);
         multiply_keys(s, at);
         mbarrier_wait(shared.kv_full(1), round & 1);
         keep(v, shared.v());
@@ -1525,8 +1576,10 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     }
 
     // dV of the tile now, and dS^T from the slopes and dP^T: packed in registers, and in shared memory for dQ, which all consumers make.
-    __device__ __forceinline__ void differentiate(const Scores& slopes, bool is_whole) {
+    __device__ __forceinline__ void differentiate(const Scores& slopes, const QueryWalk& ahead, bool is_whole) {
+        if (DIRECT) look(ahead);
         accumulate(dv, p, shared.d_o(at.slot()));
+        if (!DIRECT) look(ahead);
         if (!WHOLE_LOOP) await_scores<1>();
 #pragma unroll
         for (int i = 0; i < TILE_M / 2; ++i) dp[i] *= slopes[i];
@@ -1543,17 +1596,6 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         stored.next();
     }
 
-    // Sees the dQ owed off.
-    __device__ __forceinline__ void settle(QueryGradient& dq, bool is_whole) {
-        pin(dq);
-        if (ORDERED)
-            hand_over(dq);
-        else
-            add_query_gradient(dq, is_whole);
-        release(shared.ds_empty(summed.slot()));
-        summed.next();
-    }
-
     // What is left of the tile now but for its dQ, that of the tile before where it is owed, and P of the tile ahead, whose S takes the place of
     // this one's slopes. No consumer waits for what another one stored just now.
     template <bool OWED>
@@ -1563,17 +1605,23 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         pin(dv);
         pin(p);
         release(shared.do_empty(at.slot()));
+        await(ahead);
         multiply_keys(s, ahead);
         if (OWED) multiply_gradients(dq);
         accumulate(dk, ds, shared.q(at.slot()));
         wgmma_wait<OWED ? 2 : 1>();
         pin(s);
         exponentiate(s);
+        bool sends = false;
         if (OWED) {
             wgmma_wait<1>();
-            settle(dq, is_whole);
+            pin(dq);
+            sends = put(dq, is_whole);
+            let_go();
         }
+        if (!SEND_LATE && sends) send(dq);
         multiply_values(ahead);
+        if (SEND_LATE && sends) send(dq);
         wgmma_wait<1>();
         pin(dk);
         pin(ds);
@@ -1596,30 +1644,31 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         wgmma_wait<0>();
         pin(dk);
         pin(ds);
-        if (OWED) settle(dq, false);
+        if (OWED) settle(dq);
         before = at;
         multiply_gradients(dq);
         wgmma_wait<0>();
-        settle(dq, false);
+        settle(dq);
     }
 
     // All query tiles.
     __device__ __forceinline__ void sum() {
         Scores s;
+        there = false;
         begin(s);
-        differentiate(s, false);
         QueryWalk ahead = at.next(keys, problem);
+        differentiate(s, ahead, false);
         if (!ahead.valid(keys)) return finish<false>();
         step<false>(s, ahead, false);
         while (true) {
             if (WHOLE_LOOP && whole(before) && whole(at)) {
                 for (ahead = at.next(keys, problem); ahead.valid(keys) && whole(ahead); ahead = at.next(keys, problem)) {
-                    differentiate(s, true);
+                    differentiate(s, ahead, true);
                     step<true>(s, ahead, true);
                 }
             }
-            differentiate(s, false);
             ahead = at.next(keys, problem);
+            differentiate(s, ahead, false);
             if (!ahead.valid(keys)) return finish<true>();
             step<true>(s, ahead, false);
         }
