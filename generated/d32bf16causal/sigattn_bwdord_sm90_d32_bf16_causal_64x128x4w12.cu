@@ -1403,7 +1403,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         there = LOOK_AHEAD && mbarrier_test(shared.q_full(tile.slot()), tile.parity()) && mbarrier_test(shared.do_full(tile.slot()), tile.parity());
     }
 
-    // Waits for a tile's Q, and where it was looked for its dO.
+    // Waits for a tile's Q, and with LOOK_AHEAD for its dO.
     __device__ __forceinline__ void await(const QueryWalk& tile) {
         if (there) return;
         mbarrier_wait(shared.q_full(tile.slot()), tile.parity());
@@ -1504,10 +1504,10 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         if (!finite) {
             float* const sums = own_sums();
             sum_visible([=](int offset, float sum) {
-                if (!ORDERED)
-                    add_global(sums + offset, sum);
-                else
+                if (ORDERED)
                     store_shared(place + 4 * offset, __float_as_uint(sum));
+                else
+                    add_global(sums + offset, sum);
             });
         } else if (!DIRECT) {
 #pragma unroll
@@ -1519,7 +1519,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         return ORDERED || finite;
     }
 
-    // Lets go of the dS that the dQ owed was made of. The other consumers wait for that.
+    // Gives back the place of the dS that the dQ owed was made of, for which every consumer waits before it stores another.
     __device__ __forceinline__ void let_go() {
         release(shared.ds_empty(summed.slot()));
         summed.next();
@@ -1604,7 +1604,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
 
     // dV of the tile now, and dS^T from the slopes and dP^T: packed in registers, and in shared memory for dQ, which all consumers make.
     __device__ __forceinline__ void differentiate(const Scores& slopes, const QueryWalk& ahead, bool is_whole) {
-        if (DIRECT) look(ahead);
+        if (DIRECT) look(ahead);  // by measurement: else behind the product's start
         accumulate(dv, p, shared.d_o(at.slot()));
         if (!DIRECT) look(ahead);
         if (!WHOLE_LOOP) await_scores<1>();
