@@ -1478,21 +1478,25 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
     // The lane, where dQ is seen off.
     __device__ __forceinline__ int settling_lane() const { return DIRECT ? lane() : kept_lane(); }
 
-    // The workspace's part for own rows and columns of the dQ owed, which lie side by side.
+    // Own columns of dQ, from this one on; and where in a tile of it own rows and columns lie, side by side.
+    __device__ __forceinline__ int first_column() const { return consumer() * DQ_COLUMNS; }
+    __device__ __forceinline__ int own_offset() const { return dq_block_offset(warp % 4, first_column() / 8); }
+
+    // The workspace's place for those of the dQ owed.
     __device__ __forceinline__ float* own_sums() const {
-        return dq_tile(plain.dq_accum, problem, keys.batch, before.head, before.tile) + dq_block_offset(warp % 4, consumer() * DQ_COLUMNS / 8);
+        return dq_tile(plain.dq_accum, problem, keys.batch, before.head, before.tile) + own_offset();
     }
 
-    // Whether K is finite, as far as the tile's hidden keys matter.
-    __device__ __forceinline__ bool keys_are_finite(const QueryWalk& of, bool is_whole) const {
-        if (!CAUSAL || is_whole || whole(of)) return true;
+    // Whether K is finite, as far as the hidden keys of the dQ owed matter.
+    __device__ __forceinline__ bool keys_are_finite(bool is_whole) const {
+        if (!CAUSAL || is_whole || whole(before)) return true;
         mbarrier_wait(shared.keys_inspected(), round & 1);
         return load_shared(shared.dirty_keys()) == 0;
     }
 
     // Brings own rows and columns of the dQ owed to where they are sent from. False where they are in the workspace already.
     __device__ __forceinline__ bool put(const QueryGradient& dq, bool is_whole) {
-        const unsigned place = ORDERED ? shared.dq(handed.slot()) + 4 * dq_block_offset(warp % 4, consumer() * DQ_COLUMNS / 8) : shared.dq(warp);
+        const unsigned place = ORDERED ? shared.dq(handed.slot()) + 4 * own_offset() : shared.dq(warp);
         const int self = settling_lane();
         if (ORDERED) {
             mbarrier_wait(shared.dq_empty(handed.slot()), handed.parity() ^ 1);
@@ -1500,7 +1504,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
             if (self == 0) tma_store_wait_read();
             __syncwarp();
         }
-        const bool finite = keys_are_finite(before, is_whole);
+        const bool finite = keys_are_finite(is_whole);
         if (!finite) {
             float* const sums = own_sums();
             sum_visible([=](int offset, float sum) {
@@ -1513,7 +1517,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
 #pragma unroll
             for (int n = 0; n < DQ_COLUMNS / 8; ++n) {
                 const float four[4] = {dq[4 * n], dq[4 * n + 1], dq[4 * n + 2], dq[4 * n + 3]};
-                if (DQ_COLUMNS * CONSUMERS == HEAD_DIM || consumer() * DQ_COLUMNS + n * 8 < HEAD_DIM) store_shared(place + n * 512 + 16 * self, four);
+                if (DQ_COLUMNS * CONSUMERS == HEAD_DIM || first_column() + n * 8 < HEAD_DIM) store_shared(place + n * 512 + 16 * self, four);
             }
         }
         return ORDERED || finite;
@@ -1543,7 +1547,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
             release(shared.dq_full(handed.slot()));
             handed.next();
         } else if (self == 0) {
-            tma_add(own_sums(), shared.dq(warp), 16 * min(DQ_COLUMNS, HEAD_DIM - consumer() * DQ_COLUMNS) * 4);
+            tma_add(own_sums(), shared.dq(warp), 16 * min(DQ_COLUMNS, HEAD_DIM - first_column()) * 4);
             tma_store_commit();
         }
     }
@@ -1562,7 +1566,7 @@ struct Consumer : KeyRows<RESIDENT_STEPS> {
         const unsigned ds = shared.ds(summed.slot());
 #pragma unroll 1
         for (int index = settling_lane(); index < 16 * DQ_COLUMNS; index += 32) {
-            const int query = warp % 4 * 16 + index / DQ_COLUMNS, column = consumer() * DQ_COLUMNS + index % DQ_COLUMNS;
+            const int query = warp % 4 * 16 + index / DQ_COLUMNS, column = first_column() + index % DQ_COLUMNS;
             const int end = visible_keys_end(before.tile * TILE_M + query, problem) - keys.key0;
             if (column >= HEAD_DIM) continue;
             float sum = 0.0f;
