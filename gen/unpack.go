@@ -63,7 +63,10 @@ func (a openedArchive) checkNames() error {
 		named[k.Name+".cubin"], named[k.Name+".ptx"] = k.CubinSHA256 != "", k.PTXSHA256 != ""
 	}
 	for name, is := range named {
-		if _, err := a.entry(name); is && err != nil {
+		if !is {
+			continue
+		}
+		if _, err := a.entry(name); err != nil {
 			return err
 		}
 	}
